@@ -1,0 +1,173 @@
+# tlswarden: everything is built into $(BUILD). `make help` lists the targets; V=1 shows the commands.
+#
+# Targets that people type (`make`, `make run`, `make test` …) first see to it that the packages they need are there
+# (tests/deps), and only then call make again: until then no compiler, pkg-config or bpftool may be on the machine.
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+
+BUILD ?= build
+PREFIX ?= /usr
+DESTDIR ?=
+VERSION := 0.1.0
+CC := gcc
+CLANG := clang
+BPFTOOL = $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
+ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
+MULTIARCH := $(shell uname -m)-linux-gnu
+PYTHON := /usr/bin/python3
+export PYTHONDONTWRITEBYTECODE := 1
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
+
+PKGS := libbpf libelf zlib libcrypto libssl yaml-0.1 json-c libseccomp libsystemd
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wno-missing-field-initializers
+HARDEN_x86 := -fcf-protection
+HARDEN_arm64 := -mbranch-protection=standard
+HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection $(HARDEN_$(ARCH)) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+INCLUDES := -Iinclude -I$(BUILD)
+CPPFLAGS := -D_GNU_SOURCE -DTLSWARDEN_VERSION='"$(VERSION)"' $(INCLUDES) -MMD -MP
+CFLAGS := -std=gnu11 -O2 -g $(WARN) $(HARDEN)
+LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
+LDLIBS = $(shell pkg-config --libs $(PKGS)) -lpthread
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN_CFLAGS := -std=gnu11 -O1 -g $(WARN) -fPIE $(SAN)
+# v2 is what every kernel from 5.10 on takes; asm/types.h lies in the multiarch directory, which -target bpf does not search;
+# BPF_PROG() of libbpf names a context parameter that most programs leave unused.
+BPF_CFLAGS := -target bpf -mcpu=v2 -D__TARGET_ARCH_$(ARCH) -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -Ibpf \
+	-idirafter /usr/include/$(MULTIARCH)
+
+SRC := $(sort $(wildcard user/*/*.c))
+OBJ := $(SRC:%.c=$(BUILD)/%.o)
+SAN_OBJ := $(SRC:%.c=$(BUILD)/san/%.o)
+UNIT := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BIN := $(UNIT:tests/unit/%.c=$(BUILD)/unit/%)
+SKEL := $(BUILD)/warden.skel.h
+PROGRAM := $(BUILD)/tlswarden
+BENCH := $(BUILD)/bench/handshake $(BUILD)/bench/empty
+
+.PHONY: all deps program run test test-unit test-live demo bench lint install uninstall clean help
+all:  ## install what is missing (as root), then build the program
+	$(Q)tests/deps build
+	$(Q)$(MAKE) program
+
+deps:  ## install with apt-get what build, tests and lint need and lack (as root)
+	$(Q)tests/deps
+
+program: $(PROGRAM)
+
+run: all  ## run the agent in audit mode on the example policies; events on standard output (as root)
+	$(Q)exec $(PROGRAM) run --policy deploy/policies --mode audit --events all --output -
+
+$(PROGRAM): $(BUILD)/user/main.o $(OBJ)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(BUILD)/user/%.o: user/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+# --- BPF ------------------------------------------------------------------------------------------------------------
+$(BUILD)/warden.bpf.o: bpf/warden.bpf.c $(wildcard bpf/*.h) include/records.h include/layout.h
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(SKEL): $(BUILD)/warden.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name warden_bpf > $@
+
+$(OBJ) $(SAN_OBJ): | $(SKEL)
+
+# --- tests: each part prints `N passed, N failed` as its last line; `make test` ends with their sum --------------------
+test:  ## everything that must pass: unit and live tests, the demo (as root)
+	$(Q)tests/deps build test
+	$(Q)$(MAKE) program $(BUILD)/fixtures/.done units
+	$(Q)BUILD='$(abspath $(BUILD))' tests/run-all $(UNIT_BIN)
+
+.PHONY: units
+units: $(UNIT_BIN)
+
+test-unit: units  ## unit tests, under ASan and UBSan
+	$(Q)tests/run-unit $(UNIT_BIN)
+
+test-live: program $(BUILD)/fixtures/.done  ## the agent against real clients and servers (as root)
+	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) tests/live/run.py
+
+demo:  ## the 1.1.1.1 incident, played in a network namespace (as root)
+	$(Q)tests/deps build test
+	$(Q)$(MAKE) program $(BUILD)/fixtures/.done
+	$(Q)BUILD='$(abspath $(BUILD))' tests/demo/run
+
+# A test that is not registered is an unused function and breaks the build.
+$(BUILD)/san/user/%.o: user/%.c
+	@mkdir -p $(@D)
+	$(call say,CC-SAN,$<)$(CC) $(CPPFLAGS) $(SAN_CFLAGS) -c $< -o $@
+
+$(BUILD)/san/libunits.a: $(SAN_OBJ)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/unit/%.o: tests/unit/%.c | $(SKEL)
+	@mkdir -p $(@D)
+	$(call say,CC-SAN,$<)$(CC) $(CPPFLAGS) -Itests/unit -DFIXTURES='"$(abspath $(BUILD))/fixtures"' $(SAN_CFLAGS) \
+		-Werror=unused-function -c $< -o $@
+
+$(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/san/libunits.a $(BUILD)/fixtures/.done
+	$(call say,UNIT,$@)$(CC) $(SAN_CFLAGS) $< $(BUILD)/san/libunits.a $(LDLIBS) -lcmocka -o $@
+
+.SECONDARY: $(UNIT_BIN:%=%.o)
+
+$(BUILD)/fixtures/.done: tests/fixtures/make.sh
+	$(call say,FIXT,$(@D))mkdir -p $(@D) && bash tests/fixtures/make.sh $(@D) && touch $@
+
+# --- bench ----------------------------------------------------------------------------------------------------------
+bench:  ## handshakes per second: without the agent, with it, with an empty return probe (as root, about 4 minutes)
+	$(Q)tests/deps build test
+	$(Q)$(MAKE) program $(BUILD)/fixtures/.done $(BENCH)
+	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
+
+$(BUILD)/bench/handshake: tests/bench/handshake.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $< $(LDLIBS) -o $@
+
+$(BUILD)/bench/empty.bpf.o: tests/bench/empty.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/bench/empty.skel.h: $(BUILD)/bench/empty.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name empty_bpf > $@
+
+# The site is picked by the agent's own code, so that both probes sit on the same instruction.
+$(BUILD)/bench/empty: tests/bench/empty.c $(BUILD)/bench/empty.skel.h $(BUILD)/user/library/site.o
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -I$(BUILD)/bench $(LDFLAGS) $< $(BUILD)/user/library/site.o $(LDLIBS) -o $@
+
+# --- the rest -------------------------------------------------------------------------------------------------------
+lint:  ## formatting, second compiler, static analysis, layers, scripts
+	$(Q)tests/deps build lint
+	$(Q)$(MAKE) $(SKEL)
+	$(Q)BUILD='$(BUILD)' CC='$(CLANG)' FLAGS='-std=gnu11 -O2 $(WARN) $(HARDEN)' tests/lint
+
+# Files of the administrator are never overwritten: a configuration or policy that is there stays as it is.
+SBIN = $(DESTDIR)$(PREFIX)/sbin
+UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
+DOC = $(DESTDIR)$(PREFIX)/share/doc/tlswarden
+ETC = $(DESTDIR)/etc/tlswarden
+install: all  ## install program, unit, example configuration and policies, documents (DESTDIR, PREFIX)
+	$(call say,INSTALL,$(SBIN)/tlswarden)install -D -m 755 $(PROGRAM) $(SBIN)/tlswarden
+	$(Q)install -d $(UNITS) $(DOC) $(ETC)/policies.d
+	$(Q)sed 's|/usr/sbin/|$(PREFIX)/sbin/|' deploy/tlswarden.service > $(UNITS)/tlswarden.service
+	$(Q)chmod 644 $(UNITS)/tlswarden.service
+	$(Q)install -m 644 LICENSE CHANGELOG.md $(wildcard README.md docs/*.md) $(DOC)
+	$(Q)for file in tlswarden.yaml $(patsubst deploy/policies/%,policies.d/%,$(wildcard deploy/policies/*.yaml)); do \
+		[ -e $(ETC)/$$file ] || install -m 644 deploy/$${file/policies.d/policies} $(ETC)/$$file || exit 1; done
+
+uninstall:  ## remove what install put there; /etc/tlswarden stays
+	$(Q)rm -rf $(SBIN)/tlswarden $(UNITS)/tlswarden.service $(DOC)
+
+clean:  ## remove everything that was built
+	$(Q)rm -rf $(BUILD)
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /\1\t/' | expand -t 12
+
+-include $(wildcard $(BUILD)/user/*.d $(BUILD)/user/*/*.d $(BUILD)/san/user/*/*.d $(BUILD)/unit/*.d $(BUILD)/bench/*.d)
