@@ -1,0 +1,149 @@
+/* The proven path (path.h): a depth-first search upwards from the leaf, over links whose signature is checked here.
+ *
+ * Trusts no flag, no order and no name of what was presented: a certificate is on the path only because its key made the
+ * signature below it. The peer decides how many certificates there are and who seems to have issued whom, so the search has
+ * two bounds: PATH_CHECKS_MAX signatures, and PATH_STEPS_MAX visits, for cross-signed layers multiply paths without needing
+ * new signatures. Beyond either the best path so far stands: all of it is proven, it may only be too short. */
+#include "path.h"
+
+#include <string.h>
+
+enum { PATH_STEPS_MAX = 1024 }; /* visits to a certificate; beyond it as beyond PATH_CHECKS_MAX */
+
+/* A link that was checked already: backtracking comes by again. */
+struct link {
+	const struct certificate *subject, *issuer;
+	bool proven;
+};
+
+struct search {
+	const struct facts *facts;
+	const struct anchors *anchors;
+	struct link links[PATH_CHECKS_MAX];
+	size_t links_count, steps;
+	bool exhausted;
+	const struct certificate *path[FACTS_CERTS_MAX], *best[FACTS_CERTS_MAX];
+	size_t path_count, best_count;
+};
+
+static bool same(const struct certificate *a, const struct certificate *b)
+{
+	return memcmp(a->sha256, b->sha256, SHA256_BYTES) == 0;
+}
+
+static bool link_proven(struct search *search, const struct certificate *subject, const struct certificate *issuer)
+{
+	struct link *link;
+
+	if (!certificate_names_chain(subject, issuer))
+		return false;
+	for (size_t i = 0; i < search->links_count; i++)
+		if (search->links[i].subject == subject && search->links[i].issuer == issuer)
+			return search->links[i].proven;
+	if (search->links_count == PATH_CHECKS_MAX) {
+		search->exhausted = true;
+		return false;
+	}
+	link = &search->links[search->links_count++];
+	*link = (struct link){subject, issuer, certificate_issued_by(subject, issuer)};
+	return link->proven;
+}
+
+/* Going on with a certificate of a CA that is on the path already (its own, or a cross-signed one) would go in a circle. */
+static bool on_path(const struct search *search, const struct certificate *candidate)
+{
+	for (size_t i = 0; i < search->path_count; i++) {
+		const struct certificate *there = search->path[i];
+
+		if (same(there, candidate) || (memcmp(there->spki_sha256, candidate->spki_sha256, SHA256_BYTES) == 0 &&
+					       strcmp(there->subject, candidate->subject) == 0))
+			return true;
+	}
+	return false;
+}
+
+static bool in_facts(const struct facts *facts, const struct certificate *certificate)
+{
+	for (size_t i = 0; i < facts->certs_count; i++)
+		if (same(facts->certs[i].certificate, certificate))
+			return true;
+	return false;
+}
+
+static void keep_best(struct search *search)
+{
+	memcpy(search->best, search->path, sizeof(search->best));
+	search->best_count = search->path_count;
+}
+
+static bool climb(struct search *search);
+
+/* Goes on through candidate if it proves the certificate at the top. True if that ended well. */
+static bool try_issuer(struct search *search, const struct certificate *candidate)
+{
+	bool complete;
+
+	if (search->exhausted || !candidate->parsed || on_path(search, candidate) ||
+	    !link_proven(search, search->path[search->path_count - 1], candidate))
+		return false;
+	search->path[search->path_count++] = candidate;
+	complete = climb(search);
+	search->path_count--;
+	return complete;
+}
+
+/* From the certificate at the top upwards. True if a self-signed certificate was reached: best is then final. Recursion is
+ * no deeper than FACTS_CERTS_MAX. */
+static bool climb(struct search *search)
+{
+	const struct certificate *top = search->path[search->path_count - 1];
+	const struct facts *facts = search->facts;
+	struct certificate *const *found;
+	size_t found_count = 0;
+
+	if (search->path_count > search->best_count)
+		keep_best(search);
+	if (++search->steps > PATH_STEPS_MAX) {
+		search->exhausted = true;
+		return false;
+	}
+	if (top->self_issued && link_proven(search, top, top)) {
+		keep_best(search);
+		return true;
+	}
+	if (search->path_count == FACTS_CERTS_MAX)
+		return false;
+	for (size_t i = 0; i < facts->certs_count; i++)
+		if (facts->certs[i].chain && try_issuer(search, facts->certs[i].certificate))
+			return true;
+	for (size_t i = 0; i < facts->certs_count; i++)
+		if (!facts->certs[i].chain && try_issuer(search, facts->certs[i].certificate))
+			return true;
+	if (!search->anchors)
+		return false;
+	found = anchors_find(search->anchors, top, &found_count);
+	for (size_t i = 0; i < found_count; i++)
+		if (!in_facts(facts, found[i]) && try_issuer(search, found[i]))
+			return true;
+	return false;
+}
+
+bool path_prove(struct facts *facts, const struct anchors *anchors)
+{
+	struct search search = {.facts = facts, .anchors = anchors};
+
+	facts->path_count = 0;
+	for (size_t i = 0; i < facts->certs_count; i++)
+		facts->certs[i].proven = false;
+	if (facts->truncated || facts->certs_count == 0 || !facts->certs[0].certificate->parsed)
+		return true;
+	search.path[0] = facts->certs[0].certificate;
+	search.path_count = 1;
+	climb(&search);
+	memcpy(facts->path, search.best, sizeof(facts->path));
+	facts->path_count = search.best_count;
+	for (size_t i = 0; i < facts->certs_count; i++)
+		for (size_t j = 0; j < facts->path_count; j++)
+			facts->certs[i].proven |= same(facts->certs[i].certificate, facts->path[j]);
+	return !search.exhausted;
+}
