@@ -1,0 +1,32 @@
+/* Every new executable mapping on this host, as the kernel reports it (perf_event_open(2), PERF_RECORD_MMAP2): how libraries
+ * show up without polling, dlopen included. Privileged. */
+#ifndef MAPPINGS_H
+#define MAPPINGS_H
+
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mapping {
+	uint32_t pid;
+	uint64_t start, len;         /* of the mapping, in the process */
+	uint32_t major, minor;       /* of the file */
+	uint64_t inode, generation;
+	const char *path;            /* as the process sees it; valid during the call */
+};
+typedef void (*mapping_fn)(void *context, const struct mapping *mapping);
+
+struct mappings;
+
+/* On every processor that is online now. -errno: perf events are not to be had. */
+int mappings_new(struct mappings **ret);
+void mappings_free(struct mappings *mappings);
+
+/* Descriptors to poll for POLLIN; room for count, returns how many there are in all. */
+size_t mappings_poll(const struct mappings *mappings, struct pollfd *ret, size_t count);
+
+/* Reads what is there. Records that the kernel dropped are added up in mappings_lost: then look at /proc again. */
+void mappings_read(struct mappings *mappings, mapping_fn fn, void *context);
+uint64_t mappings_lost(const struct mappings *mappings);
+
+#endif
