@@ -1,0 +1,120 @@
+/* Certificates and the common part of a record, copied from the process into the ring.
+ *
+ * Everything read here is an attacker's: each length is bounded before it is used, each read can fail, and what does not
+ * look like DER (a SEQUENCE) is not sent. */
+#ifndef CHAIN_H
+#define CHAIN_H
+
+enum { DER_SEQUENCE = 0x30, DATUM_BYTES = 16 };
+
+static __always_inline __u64 read_u64(__u64 address)
+{
+	__u64 value = 0;
+	bpf_probe_read_user(&value, sizeof(value), (void *)address);
+	return value;
+}
+
+static __always_inline __u32 read_u32(__u64 address)
+{
+	__u32 value = 0;
+	bpf_probe_read_user(&value, sizeof(value), (void *)address);
+	return value;
+}
+
+/* Where the bytes of one certificate are. */
+struct cert_source {
+	__u64 object;
+	__u64 tbs;
+	__u64 tbs_len;
+	__u64 signature;
+	__u64 signature_len;
+	__u8 form;
+	__u8 unused_bits;
+};
+
+/* The room is a constant for the verifier of 5.10, which wants one in the reservation. */
+#define SEND_CERT(head, source, signature_room, tbs_room)                                                            \
+	({                                                                                                           \
+		int sent_ = VERIFY_LOST_CERT;                                                                        \
+		__u64 signature_len_ = (source)->signature_len, tbs_len_ = (source)->tbs_len;                        \
+		barrier_var(signature_len_);                                                                         \
+		barrier_var(tbs_len_);                                                                               \
+		struct record_cert *record_ =                                                                        \
+			bpf_ringbuf_reserve(&ring, sizeof(*record_) + (signature_room) + (tbs_room), 0);             \
+		if (!record_) {                                                                                      \
+			COUNT(lost_cert);                                                                            \
+		} else {                                                                                             \
+			record_->head = *(head);                                                                     \
+			record_->head.tag = RECORD_CERT;                                                             \
+			record_->object = (source)->object;                                                          \
+			record_->form = (source)->form;                                                              \
+			record_->unused_bits = (source)->unused_bits;                                                \
+			record_->pad = 0;                                                                            \
+			record_->tbs_at = (signature_room);                                                          \
+			record_->tbs_len = tbs_len_;                                                                 \
+			record_->signature_len = signature_len_;                                                     \
+			if (signature_len_ <= (signature_room) && tbs_len_ <= (tbs_room) &&                          \
+			    !bpf_probe_read_user(record_->data, signature_len_, (void *)(source)->signature) &&      \
+			    !bpf_probe_read_user(record_->data + (signature_room), tbs_len_, (void *)(source)->tbs)) { \
+				bpf_ringbuf_submit(record_, BPF_RB_NO_WAKEUP);                                       \
+				sent_ = 0;                                                                           \
+			} else {                                                                                     \
+				bpf_ringbuf_discard(record_, BPF_RB_NO_WAKEUP);                                      \
+				sent_ = VERIFY_UNREADABLE;                                                           \
+			}                                                                                            \
+		}                                                                                                    \
+		sent_;                                                                                               \
+	})
+
+/* 0 if it was sent, or the verify_flags that tell why not. */
+static __noinline int cert_send(const struct record_head *head, const struct cert_source *source)
+{
+	__u8 first = 0;
+
+	if (!source->tbs_len || bpf_probe_read_user(&first, 1, (void *)source->tbs) || first != DER_SEQUENCE)
+		return VERIFY_UNREADABLE;
+	if (source->signature_len <= 512 && source->tbs_len <= 1536)
+		return SEND_CERT(head, source, 512, 1536);
+	if (source->signature_len <= 512 && source->tbs_len <= 4096)
+		return SEND_CERT(head, source, 512, 4096);
+	if (source->signature_len <= SIGNATURE_MAX && source->tbs_len <= TBS_MAX)
+		return SEND_CERT(head, source, SIGNATURE_MAX, TBS_MAX);
+	return VERIFY_TRUNCATED;
+}
+
+/* A NUL-terminated text of the process; empty stays empty. */
+static __always_inline void text_copy(char *ret, __u64 address, __u32 *flags)
+{
+	if (address && bpf_probe_read_user_str(ret, NAME_MAX_BYTES, (void *)address) == NAME_MAX_BYTES)
+		*flags |= VERIFY_NAME_CUT;
+}
+
+/* A record with what every library has, or NULL (counted). The caller fills it, sends the certificates, and submits it
+ * last: until then the reader waits, so that it finds them all behind it. */
+static __always_inline struct record_verify *verify_reserve(const struct record_head *head)
+{
+	struct record_verify *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	if (!record) {
+		COUNT(lost_verify);
+		return 0;
+	}
+	__builtin_memset(record, 0, sizeof(*record));
+	record->head = *head;
+	record->head.tag = RECORD_VERIFY;
+	record->end_ktime_ns = bpf_ktime_get_ns();
+	record->start_boottime_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	record->exec_id = BPF_CORE_READ(task, group_leader, self_exec_id);
+	record->uid = (__u32)bpf_get_current_uid_gid();
+	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	return record;
+}
+
+static __always_inline void verify_submit(struct record_verify *record)
+{
+	COUNT(verifications);
+	bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+}
+
+#endif

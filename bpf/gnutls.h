@@ -1,0 +1,311 @@
+/* GnuTLS: the handshake and gnutls_certificate_verify_peers, through which verify_peers2, verify_peers3 and the automatic
+ * verification all go. What was presented is read from the session at either function's return.
+ *
+ * An application may verify after the handshake, or not at all. So a handshake that ends unverified is sent as
+ * VERIFY_NONE_YET, a verification outside a handshake as VERIFY_AFTER, and the session's end as RECORD_CLOSED; the agent
+ * puts them together. GnuTLS keeps no chain of its own making, so none is sent. */
+#ifndef GNUTLS_H
+#define GNUTLS_H
+
+enum {
+	GNUTLS_CRD_CERTIFICATE = 1, GNUTLS_SERVER = 1, GNUTLS_CLIENT = 2,
+	GNUTLS_NAME_DNS = 1,                              /* gnutls_server_name_set */
+	GNUTLS_DT_DNS_HOSTNAME = 1, GNUTLS_DT_IP_ADDRESS = 4, /* gnutls_typed_vdata_st.type */
+	TYPED_VDATA_BYTES = 24, TYPED_VDATA_MAX = 4,      /* elements looked at for the expected host */
+};
+
+static __always_inline struct gnutls_call *gnutls_call_begin(__u64 thread)
+{
+	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
+
+	if (!call) {
+		struct gnutls_call fresh = {};
+		bpf_map_update_elem(&gnutls_calls, &thread, &fresh, BPF_ANY);
+		call = bpf_map_lookup_elem(&gnutls_calls, &thread);
+	}
+	return call;
+}
+
+static __always_inline struct session_state *session_of(__u64 thread, __u64 session)
+{
+	struct session_key key = {.tgid = thread >> 32, .session = session};
+	return bpf_map_lookup_elem(&sessions, &key);
+}
+
+/* Too large for the stack, and a map's value must come from somewhere. */
+static const struct session_state session_blank;
+
+static __always_inline struct session_state *session_make(__u64 thread, __u64 session)
+{
+	struct session_key key = {.tgid = thread >> 32, .session = session};
+	struct session_state *state = bpf_map_lookup_elem(&sessions, &key);
+
+	if (!state) {
+		bpf_map_update_elem(&sessions, &key, &session_blank, BPF_ANY);
+		state = bpf_map_lookup_elem(&sessions, &key);
+	}
+	return state;
+}
+
+SEC("uprobe")
+int gnutls_server_name(struct pt_regs *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid(), name = PT_REGS_PARM3(ctx), len = PT_REGS_PARM4(ctx);
+	struct session_state *state;
+
+	if ((int)PT_REGS_PARM2(ctx) != GNUTLS_NAME_DNS || !name)
+		return 0;
+	state = session_make(thread, PT_REGS_PARM1(ctx));
+	if (!state)
+		return 0;
+	__builtin_memset(state->server_name, 0, sizeof(state->server_name));
+	barrier_var(len);
+	if (len > NAME_MAX_BYTES - 1)
+		len = NAME_MAX_BYTES - 1;
+	bpf_probe_read_user(state->server_name, len, (void *)name);
+	return 0;
+}
+
+/* Knows by its address whether the pull function is the library's own: only then is the transport pointer the fd. */
+static __always_inline bool pull_is_own(const struct gnutls_layout *at, __u64 session, __u64 ip)
+{
+	__s64 distance = read_u64(session + at->session_pull) - ip;
+	return distance >= at->text_start && distance < at->text_end;
+}
+
+SEC("uprobe")
+int gnutls_handshake_begin(struct pt_regs *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid(), session = PT_REGS_PARM1(ctx);
+	struct gnutls_call *call = gnutls_call_begin(thread);
+	__u32 library = library_of(ctx);
+	struct library_layout *layout = bpf_map_lookup_elem(&layouts, &library);
+	struct session_state *state;
+
+	if (!call)
+		return 0;
+	call->handshake = session;
+	call->verify = 0;
+	if (!layout || layout->kind != LIBRARY_GNUTLS)
+		return 0;
+	state = session_make(thread, session);
+	if (state)
+		state->own_pull = pull_is_own(&layout->gnutls, session, PT_REGS_IP(ctx));
+	return 0;
+}
+
+static __always_inline __u64 auth_info_of(const struct gnutls_layout *at, __u64 session)
+{
+	if (read_u32(session + at->session_auth_type) != GNUTLS_CRD_CERTIFICATE)
+		return 0;
+	return read_u64(session + at->session_auth_info);
+}
+
+static __always_inline __u32 presented_send(const struct gnutls_layout *at, __u64 auth_info, struct record_verify *record)
+{
+	__u64 list = read_u64(auth_info + at->auth_list);
+	__u32 count = read_u32(auth_info + at->auth_count), flags = 0;
+	int failed;
+
+	for (__u32 i = 0; i < PRESENTED_MAX; i++) {
+		if (i >= count)
+			break;
+		struct cert_source source = {
+			.object = i + 1,
+			.form = CERT_DER,
+			.tbs = read_u64(list + i * DATUM_BYTES),
+			.tbs_len = read_u32(list + i * DATUM_BYTES + 8),
+		};
+		failed = cert_send(&record->head, &source);
+		flags |= failed;
+		record->certs += !failed;
+		record->presented_object[i] = i + 1;
+		record->presented = i + 1;
+	}
+	return flags | (count > PRESENTED_MAX ? VERIFY_TRUNCATED : 0);
+}
+
+/* gnutls_typed_vdata_st { int type; unsigned char *data; unsigned int size; } */
+static __always_inline void vdata_read(__u64 data, __u32 elements, struct record_verify *record)
+{
+	for (__u32 i = 0; i < TYPED_VDATA_MAX; i++) {
+		if (i >= elements || !data)
+			break;
+		__u64 entry = data + i * TYPED_VDATA_BYTES;
+		__u32 type = read_u32(entry), size = read_u32(entry + 16);
+		if (type == GNUTLS_DT_DNS_HOSTNAME)
+			text_copy(record->expected_host, read_u64(entry + 8), &record->flags);
+		if (type == GNUTLS_DT_IP_ADDRESS && (size == 4 || size == 16) &&
+		    !bpf_probe_read_user(record->host_ip, size == 4 ? 4 : 16, (void *)read_u64(entry + 8)))
+			record->host_ip_len = size;
+	}
+}
+
+static __always_inline void gnutls_session_read(const struct gnutls_layout *at, __u64 session,
+						const struct session_state *state, const struct received *received,
+						struct record_verify *record)
+{
+	__u32 entity = read_u32(session + at->session_entity);
+	int fd = -1;
+
+	record->session = session;
+	record->role = entity == GNUTLS_CLIENT ? ROLE_CLIENT : entity == GNUTLS_SERVER ? ROLE_SERVER : ROLE_UNKNOWN;
+	if (state) {
+		__builtin_memcpy(record->server_name, state->server_name, NAME_MAX_BYTES);
+		if (state->own_pull)
+			fd = read_u64(session + at->session_transport);
+	}
+	socket_find(fd, received, &record->socket);
+}
+
+static __always_inline bool gnutls_layout_of(struct pt_regs *ctx, struct record_head *head, const struct gnutls_layout **ret)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u32 library = library_of(ctx);
+	struct library_layout *layout = bpf_map_lookup_elem(&layouts, &library);
+
+	if (!layout || layout->kind != LIBRARY_GNUTLS) {
+		COUNT(no_layout);
+		return false;
+	}
+	*head = (struct record_head){.library = library, .id = {.pid_tgid = thread, .ktime_ns = bpf_ktime_get_ns()}};
+	*ret = &layout->gnutls;
+	return true;
+}
+
+SEC("uretprobe")
+int gnutls_handshake_end(struct pt_regs *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid(), session, auth_info;
+	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
+	const struct gnutls_layout *at;
+	struct received received = {};
+	struct session_state *state;
+	struct record_verify *record;
+	struct record_head head;
+
+	if (!call || !call->handshake) {
+		COUNT(lost_call);
+		return 0;
+	}
+	session = call->handshake;
+	bpf_map_delete_elem(&gnutls_calls, &thread);
+	if ((int)PT_REGS_RC(ctx) != 0)                   /* again, interrupted, a warning, or failed */
+		return 0;
+	state = session_of(thread, session);
+	if (state && state->verified) {
+		state->verified = 0;
+		return 0;
+	}
+	if (!gnutls_layout_of(ctx, &head, &at))
+		return 0;
+	auth_info = auth_info_of(at, session);
+	if (!auth_info || !read_u32(auth_info + at->auth_count)) {
+		COUNT(no_certificate);
+		return 0;
+	}
+	received_snapshot(thread, &received);
+	record = verify_reserve(&head);
+	if (!record)
+		return 0;
+	if (state)
+		state->pending = 1;
+	gnutls_session_read(at, session, state, &received, record);
+	record->flags |= VERIFY_NONE_YET | presented_send(at, auth_info, record);
+	verify_submit(record);
+	return 0;
+}
+
+SEC("uprobe")
+int gnutls_verify_begin(struct pt_regs *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct gnutls_call *call = gnutls_call_begin(thread);
+
+	if (!call)
+		return 0;
+	call->verify = PT_REGS_PARM1(ctx);
+	call->data = PT_REGS_PARM2(ctx);
+	call->elements = PT_REGS_PARM3(ctx);
+	call->status = PT_REGS_PARM4(ctx);
+	call->received = (struct received){};
+	received_snapshot(thread, &call->received);
+	return 0;
+}
+
+static __always_inline void gnutls_record(struct pt_regs *ctx, const struct record_head *head, const struct gnutls_layout *at,
+					  const struct gnutls_call *call, struct session_state *state)
+{
+	__u64 auth_info = auth_info_of(at, call->verify);
+	struct record_verify *record;
+
+	if (!auth_info || !read_u32(auth_info + at->auth_count)) {
+		COUNT(no_certificate);
+		return;
+	}
+	record = verify_reserve(head);
+	if (!record)
+		return;
+	record->result = (int)PT_REGS_RC(ctx);
+	record->error = call->status ? read_u32(call->status) : 0;
+	if (call->handshake != call->verify)
+		record->flags |= VERIFY_AFTER;
+	vdata_read(call->data, call->elements, record);
+	gnutls_session_read(at, call->verify, state, &call->received, record);
+	record->flags |= presented_send(at, auth_info, record);
+	verify_submit(record);
+}
+
+SEC("uretprobe")
+int gnutls_verify_end(struct pt_regs *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
+	const struct gnutls_layout *at;
+	struct session_state *state;
+	struct record_head head;
+
+	if (!call || !call->verify) {
+		COUNT(lost_call);
+		return 0;
+	}
+	state = session_make(thread, call->verify);
+	if (state) {
+		state->verified = call->handshake == call->verify;
+		state->pending = 0;
+	}
+	if (gnutls_layout_of(ctx, &head, &at))
+		gnutls_record(ctx, &head, at, call, state);
+	if (call->handshake)
+		call->verify = 0;
+	else
+		bpf_map_delete_elem(&gnutls_calls, &thread);
+	return 0;
+}
+
+SEC("uprobe")
+int gnutls_session_end(struct pt_regs *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid(), session = PT_REGS_PARM1(ctx);
+	struct session_key key = {.tgid = thread >> 32, .session = session};
+	struct session_state *state = bpf_map_lookup_elem(&sessions, &key);
+	struct record_closed *record;
+
+	if (!state)
+		return 0;
+	if (state->pending) {
+		record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+		if (record) {
+			*record = (struct record_closed){.session = session};
+			record->head.tag = RECORD_CLOSED;
+			record->head.library = library_of(ctx);
+			record->head.id.pid_tgid = thread;
+			record->head.id.ktime_ns = bpf_ktime_get_ns();
+			bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+		}
+	}
+	bpf_map_delete_elem(&sessions, &key);
+	return 0;
+}
+
+#endif

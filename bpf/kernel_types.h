@@ -1,0 +1,75 @@
+/* The kernel's types, as far as the probes read them: CO-RE relocates each field by name, so order and offsets here mean
+ * nothing. Sources: include/linux/sched.h, fdtable.h, fs.h, net.h, include/net/sock.h. */
+#ifndef KERNEL_TYPES_H
+#define KERNEL_TYPES_H
+
+#define CORE __attribute__((preserve_access_index))
+
+struct ns_common {
+	unsigned int inum;
+} CORE;
+
+struct net {
+	struct ns_common ns;
+} CORE;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct in6_addr {
+	unsigned char bytes[16];
+};
+
+typedef struct {
+	long long counter;
+} atomic64_t;
+
+struct sock_common {
+	unsigned int skc_daddr;
+	unsigned int skc_rcv_saddr;
+	unsigned short skc_dport;
+	unsigned short skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
+} CORE;
+
+struct sock {
+	struct sock_common __sk_common;
+	unsigned short sk_protocol;
+} CORE;
+
+struct socket {
+	struct sock *sk;
+} CORE;
+
+struct inode {
+	unsigned short i_mode;
+} CORE;
+
+struct file {
+	struct inode *f_inode;
+	void *private_data;
+} CORE;
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+} CORE;
+
+struct files_struct {
+	struct fdtable *fdt;
+} CORE;
+
+struct task_struct {
+	struct task_struct *group_leader;
+	unsigned long long start_boottime;   /* ns since boot, suspend included; 5.5 and later */
+	struct files_struct *files;
+	unsigned long long self_exec_id;     /* u64 since 5.7 */
+} CORE;
+
+#endif

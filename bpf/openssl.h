@@ -1,0 +1,255 @@
+/* OpenSSL: X509_verify_cert(X509_STORE_CTX *), at its return.
+ *
+ * libssl calls it for every peer certificate. The X509_STORE_CTX has what was presented (untrusted), the chain built, the
+ * error; among its ex_data is the SSL, which has the rest. Without an SSL it is no handshake: counted, not judged. */
+#ifndef OPENSSL_H
+#define OPENSSL_H
+
+enum {
+	EX_DATA_SLOTS = 8,             /* slots searched for the SSL; libssl's own index is 1 unless the application took some */
+	BIO_TYPE_SOCKET = 0x0505,      /* BIO_s_socket; what SSL_set_fd makes */
+	BIO_TYPE_FD = 0x0504,
+	TLS_SERVER_BIT = 1,
+	VERIFY_MODE_MAX = 0x1f,
+};
+
+SEC("uprobe")
+int openssl_verify(struct pt_regs *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid(), sp = PT_REGS_SP(ctx);
+	struct openssl_call *call = bpf_map_lookup_elem(&openssl_calls, &thread);
+
+	if (!call) {
+		struct openssl_call fresh = {};
+		bpf_map_update_elem(&openssl_calls, &thread, &fresh, BPF_ANY);
+		call = bpf_map_lookup_elem(&openssl_calls, &thread);
+		if (!call)
+			return 0;
+	}
+	/* The stack grows down: a frame at or below this call's stack pointer was left without returning. */
+	for (int i = 0; i < CALL_DEPTH; i++) {
+		__u32 top = call->depth - 1;
+		if (top >= CALL_DEPTH || call->frame[top].sp > sp)
+			break;
+		call->depth = top;
+	}
+	if (call->depth == 0) {
+		call->ktime_ns = bpf_ktime_get_ns();
+		call->received = (struct received){};
+		received_snapshot(thread, &call->received);
+	}
+	__u32 depth = call->depth;
+	if (depth < CALL_DEPTH) {
+		call->frame[depth].store_ctx = PT_REGS_PARM1(ctx);
+		call->frame[depth].sp = sp;
+	}
+	call->depth = depth + 1;
+	return 0;
+}
+
+/* Pops the frame that returns; 0 if it is not known. At the return the return address has left the stack (x86). */
+static __always_inline __u64 call_pop(struct openssl_call *call, __u64 sp)
+{
+	for (int i = 0; i < CALL_DEPTH + 1; i++) {
+		__u32 top = call->depth - 1;
+		if (call->depth == 0)
+			return 0;
+		call->depth = top;
+		if (top >= CALL_DEPTH)
+			continue;
+		if (call->frame[top].sp == sp - 8 || call->frame[top].sp == sp)
+			return call->frame[top].store_ctx;
+	}
+	return 0;
+}
+
+struct stack_view {
+	__u64 data;
+	__u32 count;
+};
+
+static __always_inline struct stack_view stack_read(const struct openssl_layout *at, __u64 stack)
+{
+	struct stack_view view = {};
+
+	if (stack) {
+		view.count = read_u32(stack + at->stack_num);
+		view.data = read_u64(stack + at->stack_data);
+		if (!view.data || view.count > 0x7fffffff)
+			view.count = 0;
+	}
+	return view;
+}
+
+/* Does this pointer look like an SSL: a version of TLS or DTLS, a flag that is 0 or 1, a small mode, a BIO to read from? */
+static __always_inline bool is_ssl(const struct openssl_layout *at, __u64 object)
+{
+	__u32 version = read_u32(object + at->ssl_version);
+
+	return ((version >= 0x0300 && version <= 0x0304) || version == 0xfeff || version == 0xfefd || version == 0x0100) &&
+	       read_u32(object + at->ssl_server) <= 1 && read_u32(object + at->ssl_verify_mode) <= VERIFY_MODE_MAX &&
+	       read_u64(object + at->ssl_rbio) != 0;
+}
+
+static __always_inline __u64 ssl_find(const struct openssl_layout *at, __u64 store_ctx)
+{
+	struct stack_view slots = stack_read(at, read_u64(store_ctx + at->ctx_ex_data));
+
+	for (__u32 i = 0; i < EX_DATA_SLOTS; i++) {
+		if (i >= slots.count)
+			break;
+		__u64 object = read_u64(slots.data + i * 8);
+		if (object && is_ssl(at, object))
+			return object;
+	}
+	return 0;
+}
+
+static __always_inline int x509_send(const struct record_head *head, const struct openssl_layout *at, __u64 x509)
+{
+	__u64 signature = x509 + at->x509_signature;
+	__u64 flags = read_u64(signature + at->string_flags);
+	struct cert_source source = {
+		.object = x509,
+		.form = CERT_TBS_SIGNATURE,
+		.tbs = read_u64(x509 + at->x509_tbs),
+		.tbs_len = read_u64(x509 + at->x509_tbs_len),
+		.signature = read_u64(signature + at->string_data),
+		.signature_len = read_u32(signature + at->string_length),
+		/* ASN1_STRING_FLAG_BITS_LEFT is 8, the low three bits are the unused bits. */
+		.unused_bits = flags & 8 ? flags & 7 : 0,
+	};
+	return cert_send(head, &source);
+}
+
+/* 1 if value is among the first CHAIN_MAX of list; without a branch for each, which the verifier would follow. */
+static __always_inline bool among(__u64 value, const __u64 *list)
+{
+	__u64 differs = 1;
+
+	for (int i = 0; i < PRESENTED_MAX; i++) {
+		__u64 x = value ^ list[i];
+		differs &= (x | -x) >> 63;
+	}
+	return !differs;
+}
+
+/* Sends each distinct certificate once, into the lists of record; returns verify_flags. */
+static __always_inline __u32 chains_send(const struct openssl_layout *at, __u64 store_ctx, struct record_verify *record)
+{
+	struct stack_view presented = stack_read(at, read_u64(store_ctx + at->ctx_untrusted));
+	struct stack_view chain = stack_read(at, read_u64(store_ctx + at->ctx_chain));
+	__u64 leaf = read_u64(store_ctx + at->ctx_cert);
+	__u32 flags = 0;
+	int failed;
+
+	for (__u32 i = 0; i < PRESENTED_MAX; i++) {
+		__u64 x509 = i < presented.count ? read_u64(presented.data + i * 8) : i == 0 ? leaf : 0;
+		if (!x509)
+			break;
+		failed = x509_send(&record->head, at, x509);
+		flags |= failed;
+		record->certs += !failed;
+		record->presented_object[i] = x509;
+		record->presented = i + 1;
+	}
+	for (__u32 i = 0; i < CHAIN_MAX; i++) {
+		__u64 x509 = i < chain.count ? read_u64(chain.data + i * 8) : 0;
+		if (!x509)
+			break;
+		record->chain_object[i] = x509;
+		record->chain = i + 1;
+		if (among(x509, record->presented_object))
+			continue;
+		failed = x509_send(&record->head, at, x509);
+		flags |= failed;
+		record->certs += !failed;
+	}
+	if (presented.count > PRESENTED_MAX || chain.count > CHAIN_MAX)
+		flags |= VERIFY_TRUNCATED;
+	return flags;
+}
+
+static __always_inline void host_read(const struct openssl_layout *at, __u64 param, struct record_verify *record)
+{
+	__u64 ip_len;
+	struct stack_view hosts;
+
+	if (!param || at->param_hosts == OFFSET_NONE)
+		return;
+	hosts = stack_read(at, read_u64(param + at->param_hosts));
+	if (hosts.count)
+		text_copy(record->expected_host, read_u64(hosts.data), &record->flags);
+	if (at->param_ip == OFFSET_NONE)
+		return;
+	ip_len = read_u64(param + at->param_ip_len);
+	if (ip_len != 4 && ip_len != 16)
+		return;
+	if (!bpf_probe_read_user(record->host_ip, ip_len == 4 ? 4 : 16, (void *)read_u64(param + at->param_ip)))
+		record->host_ip_len = ip_len;
+}
+
+static __always_inline int bio_fd(const struct openssl_layout *at, __u64 bio)
+{
+	__u32 type = read_u32(read_u64(bio + at->bio_method) + at->method_type);
+
+	return type == BIO_TYPE_SOCKET || type == BIO_TYPE_FD ? (int)read_u32(bio + at->bio_num) : -1;
+}
+
+static __always_inline void ssl_read_facts(const struct openssl_layout *at, __u64 ssl, const struct received *received,
+					   struct record_verify *record)
+{
+	record->session = ssl;
+	record->role = read_u32(ssl + at->ssl_server) ? ROLE_SERVER : ROLE_CLIENT;
+	record->verify_mode = read_u32(ssl + at->ssl_verify_mode);
+	text_copy(record->server_name, read_u64(ssl + at->ssl_server_name), &record->flags);
+	socket_find(bio_fd(at, read_u64(ssl + at->ssl_rbio)), received, &record->socket);
+}
+
+static __always_inline void openssl_record(struct pt_regs *ctx, const struct record_head *head,
+					   const struct openssl_layout *at, __u64 store_ctx, __u64 ssl,
+					   const struct received *received)
+{
+	struct record_verify *record = verify_reserve(head);
+
+	if (!record)
+		return;
+	record->result = (int)PT_REGS_RC(ctx);
+	record->error = read_u32(store_ctx + at->ctx_error);
+	ssl_read_facts(at, ssl, received, record);
+	host_read(at, read_u64(store_ctx + at->ctx_param), record);
+	record->flags |= chains_send(at, store_ctx, record);
+	verify_submit(record);
+}
+
+SEC("uretprobe")
+int openssl_verified(struct pt_regs *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct openssl_call *call = bpf_map_lookup_elem(&openssl_calls, &thread);
+	__u32 library = library_of(ctx);
+	struct library_layout *layout = bpf_map_lookup_elem(&layouts, &library);
+	__u64 store_ctx = call ? call_pop(call, PT_REGS_SP(ctx)) : 0, ssl;
+
+	if (!store_ctx) {
+		COUNT(lost_call);
+		return 0;
+	}
+	struct received received = call->received;
+	struct record_head head = {.library = library, .id = {.pid_tgid = thread, .ktime_ns = bpf_ktime_get_ns()}};
+	if (call->depth == 0)
+		bpf_map_delete_elem(&openssl_calls, &thread);
+	if (!layout || layout->kind != LIBRARY_OPENSSL) {
+		COUNT(no_layout);
+		return 0;
+	}
+	ssl = ssl_find(&layout->openssl, store_ctx);
+	if (!ssl) {
+		COUNT(not_tls);
+		return 0;
+	}
+	openssl_record(ctx, &head, &layout->openssl, store_ctx, ssl, &received);
+	return 0;
+}
+
+#endif

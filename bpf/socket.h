@@ -1,0 +1,95 @@
+/* From a thread or a file descriptor to the socket, and what names it: its cookie.
+ *
+ * tcp_rcv_space_adjust fires in the receiver's context each time data was copied to it, and has the socket. For libraries
+ * that read from a descriptor themselves, the descriptor decides instead. */
+#ifndef SOCKET_H
+#define SOCKET_H
+
+enum {
+	INET = 2, INET6 = 10, PROTOCOL_TCP = 6,
+	MODE_TYPE = 0170000, MODE_SOCKET = 0140000,
+	RECEIVED_AGE_MAX_NS = 1000000000,   /* data taken longer ago says nothing about this verification */
+};
+
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(socket_received, struct sock *sk)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct received *known = bpf_map_lookup_elem(&last_received, &thread);
+	__u64 now = bpf_ktime_get_ns();
+
+	/* An address can be that of a new socket: the cookie tells. */
+	if (known && known->sk == (__u64)sk && known->cookie == (__u64)sk->__sk_common.skc_cookie.counter) {
+		known->ktime_ns = now;
+		return 0;
+	}
+	struct received received = {.sk = (__u64)sk, .cookie = bpf_get_socket_cookie(sk), .ktime_ns = now};
+	bpf_map_update_elem(&last_received, &thread, &received, BPF_ANY);
+	return 0;
+}
+
+static __always_inline void received_snapshot(__u64 thread, struct received *ret)
+{
+	struct received *known = bpf_map_lookup_elem(&last_received, &thread);
+	if (known)
+		*ret = *known;
+}
+
+static __always_inline struct sock *socket_of_fd(int fd)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd), *file = 0;
+
+	if (fd < 0 || (__u32)fd >= BPF_CORE_READ(table, max_fds))
+		return 0;
+	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & MODE_TYPE) != MODE_SOCKET)
+		return 0;
+	struct socket *socket = BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk);
+}
+
+static __always_inline bool socket_describe(struct sock *sk, struct record_socket *ret)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+
+	if ((family != INET && family != INET6) || BPF_CORE_READ(sk, sk_protocol) != PROTOCOL_TCP)
+		return false;
+	ret->family = family;
+	ret->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	ret->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	ret->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	ret->peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (family == INET6) {
+		BPF_CORE_READ_INTO((struct in6_addr *)ret->local_ip, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO((struct in6_addr *)ret->peer_ip, sk, __sk_common.skc_v6_daddr);
+	} else {
+		BPF_CORE_READ_INTO((__u32 *)ret->local_ip, sk, __sk_common.skc_rcv_saddr);
+		BPF_CORE_READ_INTO((__u32 *)ret->peer_ip, sk, __sk_common.skc_daddr);
+	}
+	return true;
+}
+
+/* fd: the descriptor that the library reads from, or -1: then, and only then, the thread's last socket is taken. ret is
+ * zeroed memory. */
+static __always_inline void socket_find(int fd, const struct received *received, struct record_socket *ret)
+{
+	struct sock *sk;
+
+	if (fd >= 0) {
+		sk = socket_of_fd(fd);
+		if (sk && socket_describe(sk, ret))
+			ret->how = SOCKET_FD;
+		return;
+	}
+	sk = (void *)received->sk;
+	if (!sk || bpf_ktime_get_ns() - received->ktime_ns > RECEIVED_AGE_MAX_NS)
+		return;
+	if ((__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) != received->cookie)
+		return;
+	if (socket_describe(sk, ret))
+		ret->how = SOCKET_THREAD;
+}
+
+#endif

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* The kernel half of tlswarden:
+ *
+ *   tcp_rcv_space_adjust ──→ last_received (thread → socket)
+ *                                 │
+ *   X509_verify_cert ─────────────┤
+ *   gnutls_handshake, verify ─────┴──→ ring (record_verify, record_cert) ──→ the agent
+ *
+ * Which library a probe sits in, and so where its fields are, comes as the probe's cookie: an index into layouts. Nothing
+ * here writes to a process, and nothing is attached to what reads or writes application data. */
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#include "kernel_types.h"
+#include "records.h"
+#include "layout.h"
+#include "maps.h"
+
+/* Kernels before 5.15 have no probe cookies: the agent then loads these programs once a library, and sets this. */
+const volatile int fixed_library = -1;
+
+static __always_inline __u32 library_of(void *ctx)
+{
+	return fixed_library >= 0 ? (__u32)fixed_library : (__u32)bpf_get_attach_cookie(ctx);
+}
+
+#include "socket.h"
+#include "chain.h"
+#include "openssl.h"
+#include "gnutls.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
