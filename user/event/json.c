@@ -1,0 +1,393 @@
+/* A verification as one line of JSON: Elastic Common Schema 8.17 where it has a field, ours under `tlswarden`.
+ *
+ * Pure: facts, verdict and context in, text out. Texts of the facts and of the verdict are escaped already; paths, and
+ * whatever else is bytes of the host, are escaped here. Order and names of keys are the documented ones; a key whose value
+ * is unknown is left out, but for tls.client.server_name: null there says that the client named no server.
+ * Digests are upper-case hex as ECS wants them, a policy's is lower-case as sha256sum(1) writes it.
+ * Bounds: EVENT_LINE_MAX holds because every text is cut (object.h) and every list has its own bound below. */
+#include "event.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "object.h"
+#include "util.h"
+
+enum {
+	SANS_SHOWN = 256,       /* more: tlswarden.alternative_names_left_out says how many; policies judge them all */
+	VIOLATIONS_SHOWN = 32,  /* more: tlswarden.violations_left_out; rule and policy still name the strongest of all */
+};
+
+static const char *const result_names[] = {
+	[RESULT_NONE] = "none", [RESULT_WOULD_KILL] = "would-kill", [RESULT_KILLED] = "killed",
+	[RESULT_PROCESS_KILLED] = "process-killed", [RESULT_REJECTED] = "rejected", [RESULT_FAILED] = "failed",
+};
+_Static_assert(ARRAY_SIZE(result_names) == RESULT_FAILED + 1, "a result without a name");
+
+/* VERIFY_PENDING reads "off": an event is written when the waiting is over, and then nobody has verified. */
+static const char *const verify_names[] = {
+	[VERIFY_OK] = "ok", [VERIFY_FAILED] = "failed", [VERIFY_FAILED_IGNORED] = "failed-ignored", [VERIFY_OFF] = "off",
+	[VERIFY_PENDING] = "off",
+};
+_Static_assert(ARRAY_SIZE(verify_names) == VERIFY_PENDING + 1, "a verify result without a name");
+
+static const char *const role_names[] = {
+	[FACTS_ROLE_UNKNOWN] = "unknown", [FACTS_ROLE_CLIENT] = "client", [FACTS_ROLE_SERVER] = "server",
+};
+static const char *const library_names[] = {
+	[LIBRARY_NONE] = NULL, [LIBRARY_OPENSSL] = "openssl", [LIBRARY_GNUTLS] = "gnutls",
+};
+
+static const struct violation *strongest(const struct verdict *verdict)
+{
+	return verdict->count ? &verdict->violations[verdict->strongest] : NULL;
+}
+
+/* What became of the connection (ECS event.type of the category "network"): denied; allowed, though a rule was broken; or
+ * no decision about it at all. */
+static const char *event_type(const struct event_verification *v)
+{
+	if (v->result == RESULT_KILLED || v->result == RESULT_PROCESS_KILLED || v->result == RESULT_REJECTED)
+		return "denied";
+	return v->verdict->count ? "allowed" : "info";
+}
+
+/* The outcome is the verification's: did this peer pass? */
+static const char *event_outcome(const struct event_verification *v)
+{
+	if (v->verdict->count)
+		return "failure";
+	switch (v->facts->verify) {
+	case VERIFY_OK:
+		return "success";
+	case VERIFY_FAILED:
+	case VERIFY_FAILED_IGNORED:
+		return "failure";
+	case VERIFY_OFF:
+	case VERIFY_PENDING:
+		break;
+	}
+	return "unknown";
+}
+
+static struct json_object *event_block(const struct event_head *head, const struct event_verification *v)
+{
+	const struct violation *violation = strongest(v->verdict);
+	struct json_object *event = object_begin();
+
+	object_text(event, "kind", violation ? "alert" : "event", ID_TEXT_MAX);
+	object_list_of_one(event, "category", "network");
+	object_list_of_one(event, "type", event_type(v));
+	object_text(event, "action", violation ? "policy-violation" : "peer-verified", ID_TEXT_MAX);
+	object_text(event, "outcome", event_outcome(v), ID_TEXT_MAX);
+	object_count(event, "sequence", head->sequence);
+	if (violation)
+		object_number(event, "severity", violation->severity);
+	return event;
+}
+
+static struct json_object *process_block(const struct event_verification *v)
+{
+	const struct event_context *context = &v->context;
+	struct json_object *process = object_begin(), *user = object_begin();
+	char text[64];
+
+	if (context->pid)
+		object_count(process, "pid", context->pid);
+	object_raw(process, "executable", context->exe ? context->exe : v->facts->exe, PATH_TEXT_MAX);
+	object_text(process, "name", context->comm, ID_TEXT_MAX);
+	if (context->pid && context->start_ticks) {
+		snprintf(text, sizeof(text), "%" PRIu32 "-%" PRIu64, context->pid, context->start_ticks);
+		object_text(process, "entity_id", text, ID_TEXT_MAX);
+	}
+	if (v->facts->uid != UINT32_MAX) {   /* (uid_t)-1 is no user */
+		snprintf(text, sizeof(text), "%" PRIu32, v->facts->uid);
+		object_text(user, "id", text, ID_TEXT_MAX);
+	}
+	object_raw(user, "name", v->facts->user, ID_TEXT_MAX);
+	object_child(process, "user", user);
+	return process;
+}
+
+static void put_workload(struct json_object *object, const struct event_context *context)
+{
+	struct json_object *container = object_begin(), *service = object_begin();
+
+	object_raw(container, "id", context->container, ID_TEXT_MAX);
+	object_child(object, "container", container);
+	object_raw(service, "name", context->unit, ID_TEXT_MAX);
+	object_child(object, "service", service);
+}
+
+static struct json_object *endpoint(const struct address *address, uint16_t port)
+{
+	struct json_object *object = object_begin();
+	char ip[ADDRESS_TEXT_MAX];
+
+	if (address->len) {
+		address_format(address, ip);
+		object_text(object, "ip", ip, ID_TEXT_MAX);
+		if (port)
+			object_number(object, "port", port);
+	}
+	return object;
+}
+
+/* The source is the TLS client, whichever end of the connection is ours. */
+static void put_connection(struct json_object *object, const struct event_verification *v)
+{
+	const struct facts *facts = v->facts;
+	struct json_object *local = endpoint(&facts->local, facts->local_port);
+	struct json_object *peer = endpoint(&facts->peer, facts->peer_port);
+	struct json_object *network = object_begin();
+	bool server = facts->role == FACTS_ROLE_SERVER;
+	uint8_t len = facts->peer.len ? facts->peer.len : facts->local.len;
+
+	object_text(server ? local : peer, "domain", facts->server_name, TEXT_MAX);
+	object_child(object, "source", server ? peer : local);
+	object_child(object, "destination", server ? local : peer);
+	if (len || v->context.socket_cookie)
+		object_text(network, "transport", "tcp", ID_TEXT_MAX);
+	if (len)
+		object_text(network, "type", len == 4 ? "ipv4" : "ipv6", ID_TEXT_MAX);
+	object_child(object, "network", network);
+}
+
+static struct json_object *x509_block(const struct certificate *leaf)
+{
+	struct json_object *x509 = object_begin(), *names = array_begin();
+
+	object_text(x509, "serial_number", leaf->serial, TEXT_MAX);
+	for (size_t i = 0; i < leaf->sans_count && i < SANS_SHOWN; i++)
+		array_text(names, leaf->sans[i].text, SAN_TEXT_MAX);
+	object_child(x509, "alternative_names", names);
+	object_text(x509, "public_key_algorithm", leaf->key_algorithm, ID_TEXT_MAX);
+	if (leaf->key_bits)
+		object_count(x509, "public_key_size", leaf->key_bits);
+	object_text(x509, "signature_algorithm", leaf->signature_algorithm, ID_TEXT_MAX);
+	return x509;
+}
+
+/* The leaf, into tls.server or tls.client; of one that does not parse only the hash is known. */
+static void put_leaf(struct json_object *side, const struct facts *facts)
+{
+	const struct certificate *leaf = facts->certs_count ? facts->certs[0].certificate : NULL;
+	struct json_object *hash = object_begin();
+
+	if (leaf && leaf->parsed) {
+		object_text(side, "subject", leaf->subject, TEXT_MAX);
+		object_text(side, "issuer", leaf->issuer, TEXT_MAX);
+		object_time(side, "not_before", leaf->not_before);
+		object_time(side, "not_after", leaf->not_after);
+	}
+	if (leaf)
+		object_hex(hash, "sha256", leaf->sha256, sizeof(leaf->sha256), true);
+	object_child(side, "hash", hash);
+	if (leaf && leaf->parsed)
+		object_child(side, "x509", x509_block(leaf));
+}
+
+static struct json_object *tls_block(const struct facts *facts)
+{
+	struct json_object *tls = object_begin(), *client = object_begin(), *server = object_begin();
+
+	if (facts->server_name)
+		object_text(client, "server_name", facts->server_name, TEXT_MAX);
+	else
+		json_object_object_add(client, "server_name", NULL);
+	put_leaf(facts->role == FACTS_ROLE_SERVER ? client : server, facts);
+	object_child(tls, "client", client);
+	object_child(tls, "server", server);
+	return tls;
+}
+
+static struct json_object *rule_block(const struct violation *violation)
+{
+	struct json_object *rule = object_begin();
+
+	if (violation) {
+		object_text(rule, "id", violation->rule, ID_TEXT_MAX);
+		object_text(rule, "name", violation->description, TEXT_MAX);
+		object_text(rule, "ruleset", violation->ruleset, ID_TEXT_MAX);
+	}
+	return rule;
+}
+
+static struct json_object *library_block(const struct event_verification *v)
+{
+	struct json_object *library = object_begin();
+
+	object_text(library, "name", library_names[v->facts->library], ID_TEXT_MAX);
+	object_raw(library, "version", v->context.library_version, ID_TEXT_MAX);
+	object_raw(library, "path", v->context.library_path, PATH_TEXT_MAX);
+	object_hex(library, "build_id", v->context.build_id, v->context.build_id_len, false);
+	return library;
+}
+
+static struct json_object *verify_block(const struct facts *facts)
+{
+	struct json_object *verify = object_begin();
+
+	object_text(verify, "result", verify_names[facts->verify], ID_TEXT_MAX);
+	object_number(verify, "code", facts->verify_code);
+	object_text(verify, "mode", facts->verify_mode, ID_TEXT_MAX);
+	object_text(verify, "expected_host", facts->expected_host, TEXT_MAX);
+	return verify;
+}
+
+static struct json_object *chain_entry(const struct certificate *certificate, bool presented, bool proven)
+{
+	struct json_object *entry = object_begin();
+	char pin[PIN_CHARS + 1];
+
+	if (certificate->parsed) {
+		object_text(entry, "subject", certificate->subject, TEXT_MAX);
+		object_text(entry, "issuer", certificate->issuer, TEXT_MAX);
+		object_text(entry, "serial", certificate->serial, TEXT_MAX);
+	}
+	object_hex(entry, "sha256", certificate->sha256, sizeof(certificate->sha256), true);
+	if (certificate->parsed) {
+		pin_encode(certificate->spki_sha256, pin);
+		object_text(entry, "spki_sha256", pin, ID_TEXT_MAX);
+		object_time(entry, "not_before", certificate->not_before);
+		object_time(entry, "not_after", certificate->not_after);
+	} else {
+		object_text(entry, "error", certificate->error ? certificate->error : "not an X.509 certificate", TEXT_MAX);
+	}
+	object_flag(entry, "presented", presented);
+	object_flag(entry, "proven", proven);
+	return entry;
+}
+
+static bool in_certs(const struct facts *facts, const struct certificate *certificate)
+{
+	for (size_t i = 0; i < facts->certs_count; i++)
+		if (memcmp(facts->certs[i].certificate->sha256, certificate->sha256, SHA256_BYTES) == 0)
+			return true;
+	return false;
+}
+
+/* All certificates of the facts, then the anchors that the proven path goes on to: at most 2 * FACTS_CERTS_MAX. */
+static struct json_object *chain_block(const struct facts *facts)
+{
+	struct json_object *chain = array_begin();
+
+	for (size_t i = 0; i < facts->certs_count; i++) {
+		const struct fact_cert *cert = &facts->certs[i];
+
+		array_child(chain, chain_entry(cert->certificate, cert->presented, cert->proven));
+	}
+	for (size_t i = 0; i < facts->path_count; i++) {
+		struct json_object *entry;
+
+		if (in_certs(facts, facts->path[i]))
+			continue;
+		entry = chain_entry(facts->path[i], false, true);
+		object_flag(entry, "anchor", true);
+		array_child(chain, entry);
+	}
+	return chain;
+}
+
+static struct json_object *socket_block(const struct event_context *context)
+{
+	struct json_object *socket = object_begin();
+	char cookie[32];
+
+	if (context->socket_cookie) {   /* text: JSON's readers hold numbers in 53 bits */
+		snprintf(cookie, sizeof(cookie), "%" PRIu64, context->socket_cookie);
+		object_text(socket, "cookie", cookie, ID_TEXT_MAX);
+	}
+	object_text(socket, "how", context->socket_how, ID_TEXT_MAX);
+	return socket;
+}
+
+static struct json_object *violations_block(const struct verdict *verdict)
+{
+	struct json_object *list = array_begin();
+
+	for (size_t i = 0; i < verdict->count && i < VIOLATIONS_SHOWN; i++) {
+		const struct violation *violation = &verdict->violations[i];
+		struct json_object *entry = object_begin();
+
+		object_text(entry, "rule", violation->rule, ID_TEXT_MAX);
+		object_text(entry, "ruleset", violation->ruleset, ID_TEXT_MAX);
+		object_text(entry, "reason", violation->reason, TEXT_MAX);
+		object_text(entry, "action", action_names[violation->action], ID_TEXT_MAX);
+		array_child(list, entry);
+	}
+	return list;
+}
+
+static struct json_object *policy_block(const struct violation *violation)
+{
+	struct json_object *policy = object_begin();
+
+	if (violation) {
+		object_text(policy, "name", violation->ruleset, ID_TEXT_MAX);
+		object_text(policy, "mode", violation->enforced ? "enforce" : "audit", ID_TEXT_MAX);
+		object_hex(policy, "sha256", violation->policy_sha256, SHA256_BYTES, false);
+	}
+	return policy;
+}
+
+static struct json_object *action_block(const struct event_verification *v)
+{
+	struct json_object *action = object_begin();
+
+	if (v->verdict->count)
+		object_text(action, "requested", action_names[v->verdict->requested], ID_TEXT_MAX);
+	object_text(action, "result", result_names[v->result], ID_TEXT_MAX);
+	if (v->result == RESULT_FAILED)
+		object_raw(action, "reason", v->result_reason, TEXT_MAX);
+	return action;
+}
+
+static void put_left_out(struct json_object *object, const char *key, size_t total, size_t shown)
+{
+	if (total > shown)
+		object_count(object, key, total - shown);
+}
+
+static struct json_object *tlswarden_block(const struct event_verification *v)
+{
+	const struct facts *facts = v->facts;
+	const struct certificate *leaf = facts->certs_count ? facts->certs[0].certificate : NULL;
+	struct json_object *own = object_begin(), *latency = object_begin();
+
+	object_text(own, "role", role_names[facts->role], ID_TEXT_MAX);
+	object_child(own, "library", library_block(v));
+	object_child(own, "verify", verify_block(facts));
+	object_child(own, "chain", chain_block(facts));
+	if (facts->truncated)
+		object_flag(own, "truncated", true);
+	if (leaf && leaf->parsed) {
+		size_t shown = leaf->sans_count < SANS_SHOWN ? leaf->sans_count : SANS_SHOWN;
+
+		put_left_out(own, "alternative_names_left_out", leaf->sans_total, shown);
+	}
+	object_child(own, "socket", socket_block(&v->context));
+	object_child(own, "violations", violations_block(v->verdict));
+	put_left_out(own, "violations_left_out", v->verdict->count, VIOLATIONS_SHOWN);
+	object_child(own, "policy", policy_block(strongest(v->verdict)));
+	object_child(own, "action", action_block(v));
+	object_count(latency, "verdict", v->latency_verdict_us);
+	if (v->latency_action_us)
+		object_count(latency, "action", v->latency_action_us);
+	object_child(own, "latency_us", latency);
+	object_count(own, "lost_before", v->lost_before);
+	return own;
+}
+
+char *event_verification_json(const struct event_head *head, const struct event_verification *verification)
+{
+	struct json_object *object = object_event(head, event_block(head, verification));
+
+	object_child(object, "process", process_block(verification));
+	put_workload(object, &verification->context);
+	put_connection(object, verification);
+	object_child(object, "tls", tls_block(verification->facts));
+	object_child(object, "rule", rule_block(strongest(verification->verdict)));
+	object_child(object, "tlswarden", tlswarden_block(verification));
+	return object_line(object);
+}
