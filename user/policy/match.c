@@ -1,0 +1,209 @@
+/* `match` and `except`: does an entry hold for these facts? Pure.
+ *
+ * What each key looks at:
+ *   server_name   the SNI, or the name that the application told the library to check; either one
+ *   san_dns       the names the leaf claims (name_set.c): its dNSNames; if it has none at all, its subject's common names,
+ *                 which old clients accept then
+ *   san_ip        the leaf's iPAddresses; its dNSNames that are IP literals, which GnuTLS accepts; and, if it has no
+ *                 iPAddress, a common name that is one
+ *   issuer_in     the keys of the proven path above the leaf. Not what was merely sent: a peer must not choose which rules
+ *                 apply to it by throwing in somebody's certificate
+ *   exe           a glob (path_glob.c). The kernel's " (deleted)" behind the path of a replaced program does not count
+ *   user          a name, or a number: the uid
+ *
+ * Certificates are an attacker's, who would like rules not to match, and exceptions to match. A certificate with more
+ * names than are listed (SANS_MAX) therefore matches san_dns and san_ip in `match`, and not in `except`. A name with odd
+ * bytes matches nothing. A leaf that does not parse claims nothing; rules for it need another key. */
+#include <string.h>
+
+#include "path_glob.h"
+#include "policy_internal.h"
+
+static const struct certificate *leaf_of(const struct facts *facts)
+{
+	if (facts->certs_count == 0 || !facts->certs[0].certificate || !facts->certs[0].certificate->parsed)
+		return NULL;
+	return facts->certs[0].certificate;
+}
+
+static bool claims_name(const struct set *set, const char *text)
+{
+	return names_claimed(set->names, text);
+}
+
+static bool claims_address(const struct set *set, const char *text)
+{
+	struct address address;
+
+	return address_parse(text, &address) && networks_have(set->networks, set->count, &address);
+}
+
+/* Any common name of the subject. common_name is the last one, but OpenSSL accepts every one, so the others are taken out of
+ * the subject's text. Splitting it without regard to quoting finds too many rather than too few, and a value that needed
+ * quoting is no name. */
+static bool common_name_holds(const struct certificate *leaf, bool (*claims)(const struct set *, const char *),
+			      const struct set *set)
+{
+	if (leaf->common_name && claims(set, leaf->common_name))
+		return true;
+	for (const char *p = leaf->subject; p && *p;) {
+		size_t len = strcspn(p, ",+");
+		char name[DNS_NAME_MAX + 2];
+
+		if (len > 3 && len - 3 < sizeof(name) && strncmp(p, "CN=", 3) == 0) {
+			memcpy(name, p + 3, len - 3);
+			name[len - 3] = '\0';
+			if (claims(set, name))
+				return true;
+		}
+		p += len + (p[len] != '\0');
+	}
+	return false;
+}
+
+static bool unlisted(const struct certificate *leaf)
+{
+	return leaf->sans_total > leaf->sans_count;
+}
+
+static bool san_dns_holds(const struct set *set, const struct certificate *leaf, bool doubt)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < leaf->sans_count; i++) {
+		const struct san *san = &leaf->sans[i];
+
+		if (san->kind != SAN_DNS)
+			continue;
+		any = true;
+		if (!san->odd && claims_name(set, san->text))
+			return true;
+	}
+	if (!any && common_name_holds(leaf, claims_name, set))
+		return true;
+	return doubt && unlisted(leaf);
+}
+
+static bool san_ip_holds(const struct set *set, const struct certificate *leaf, bool doubt)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < leaf->sans_count; i++) {
+		const struct san *san = &leaf->sans[i];
+
+		if (san->kind == SAN_IP) {
+			any = true;
+			if (networks_have(set->networks, set->count, &san->address))
+				return true;
+		} else if (san->kind == SAN_DNS && !san->odd && claims_address(set, san->text)) {
+			return true;
+		}
+	}
+	if (!any && common_name_holds(leaf, claims_address, set))
+		return true;
+	return doubt && unlisted(leaf);
+}
+
+static bool server_name_holds(const struct set *set, const struct facts *facts)
+{
+	return (facts->server_name && names_match(set->names, facts->server_name)) ||
+	       (facts->expected_host && names_match(set->names, facts->expected_host));
+}
+
+static bool exe_holds(const struct set *set, const char *exe)
+{
+	static const char suffix[] = " (deleted)";
+	size_t len = exe ? strlen(exe) : 0;
+	CLEANUP_FREE char *path = NULL;
+
+	if (!exe)
+		return false;
+	if (len >= sizeof(suffix) && strcmp(exe + len - (sizeof(suffix) - 1), suffix) == 0)
+		path = xstrndup(exe, len - (sizeof(suffix) - 1));
+	for (size_t i = 0; i < set->count; i++) {
+		if (glob_match(set->strings[i].text, exe) || (path && glob_match(set->strings[i].text, path)))
+			return true;
+	}
+	return false;
+}
+
+static bool user_holds(const struct set *set, const struct facts *facts)
+{
+	char uid[16];
+
+	snprintf(uid, sizeof(uid), "%u", (unsigned)facts->uid);
+	for (size_t i = 0; i < set->count; i++) {
+		const char *text = set->strings[i].text;
+
+		/* No system lets a user's name be a number, so there is nothing to confuse. */
+		if (strcmp(text, uid) == 0 || (facts->user && strcmp(text, facts->user) == 0))
+			return true;
+	}
+	return false;
+}
+
+static bool word_holds(const struct set *set, const char *word)
+{
+	for (size_t i = 0; word && i < set->count; i++) {
+		if (strcmp(set->strings[i].text, word) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool issuer_holds(const struct set *set, const struct facts *facts)
+{
+	for (size_t i = 1; !facts->truncated && i < facts->path_count; i++) {
+		if (keys_find(set, facts->path[i]->spki_sha256))
+			return true;
+	}
+	return false;
+}
+
+static bool criterion_holds(const struct criterion *criterion, const struct facts *facts, bool doubt)
+{
+	static const char *const roles[] = {[FACTS_ROLE_CLIENT] = "client", [FACTS_ROLE_SERVER] = "server"};
+	static const char *const libraries[] = {[LIBRARY_OPENSSL] = "openssl", [LIBRARY_GNUTLS] = "gnutls"};
+	const struct certificate *leaf = leaf_of(facts);
+	const struct set *set = criterion->set;
+
+	switch (criterion->kind) {
+	case MATCH_ANY:
+		return true;
+	case MATCH_SERVER_NAME:
+		return server_name_holds(set, facts);
+	case MATCH_SAN_DNS:
+		return leaf && san_dns_holds(set, leaf, doubt);
+	case MATCH_SAN_IP:
+		return leaf && san_ip_holds(set, leaf, doubt);
+	case MATCH_PEER_IP:
+		return networks_have(set->networks, set->count, &facts->peer);
+	case MATCH_PEER_PORT:
+		return ports_have(set, facts->peer_port);
+	case MATCH_EXE:
+		return exe_holds(set, facts->exe);
+	case MATCH_USER:
+		return user_holds(set, facts);
+	case MATCH_ROLE:
+		return facts->role < ARRAY_SIZE(roles) && word_holds(set, roles[facts->role]);
+	case MATCH_LIBRARY:
+		return facts->library < ARRAY_SIZE(libraries) && word_holds(set, libraries[facts->library]);
+	case MATCH_ISSUER_IN:
+		return issuer_holds(set, facts);
+	}
+	return false;
+}
+
+bool entries_match(const struct entries *entries, const struct facts *facts, bool doubt)
+{
+	for (size_t i = 0; i < entries->count; i++) {
+		const struct entry *entry = &entries->items[i];
+		size_t holding = 0;
+
+		while (holding < entry->count && criterion_holds(&entry->criteria[holding], facts, doubt))
+			holding++;
+		if (holding == entry->count)
+			return true;
+	}
+	return false;
+}

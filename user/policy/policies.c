@@ -1,0 +1,229 @@
+/* All policies in force together: parsed from their sources, asked about, and judged by.
+ *
+ * Owns the policies. What verdicts and policy_info point to lives as long as they do. Judging is pure: the time comes from
+ * the caller. Its cost is bounded by the number of rules times the bounds of one verification (FACTS_CERTS_MAX
+ * certificates, SANS_MAX names). A policy that has expired is passed over; one whose enforce_until has come audits. */
+#include <errno.h>
+#include <string.h>
+
+#include "policy_internal.h"
+
+struct policies {
+	struct policy **items;
+	size_t count;
+	bool ask_process;
+};
+
+void policies_free(struct policies *policies)
+{
+	if (!policies)
+		return;
+	for (size_t i = 0; i < policies->count; i++)
+		policy_free(policies->items[i]);
+	free(policies->items);
+	free(policies);
+}
+
+static void policies_freep(struct policies **policies)
+{
+	policies_free(*policies);
+}
+
+static void check_name(const struct policies *policies, const struct policy *policy, struct problems *problems)
+{
+	for (size_t i = 0; policy->name && i < policies->count; i++) {
+		const struct policy *other = policies->items[i];
+
+		if (!other->name || strcmp(other->name, policy->name) != 0)
+			continue;
+		problems_add(problems, policy->file, policy->name_line, policy->name_column,
+			     "the policy name \"%s\" is taken already, at %s:%u:%u", policy->name, other->file,
+			     other->name_line, other->name_column);
+		return;
+	}
+}
+
+static int problem_compare(const void *a, const void *b)
+{
+	const struct problem *x = a, *y = b;
+
+	if (x->line != y->line)
+		return x->line < y->line ? -1 : 1;
+	if (x->column != y->column)
+		return x->column < y->column ? -1 : 1;
+	return strcmp(x->text, y->text);
+}
+
+/* In the order of their places; the one that says that more are not shown stays the last. */
+static void sort_problems(struct problems *problems, size_t from)
+{
+	size_t count = problems->count - from;
+
+	if (count > 1)
+		qsort(problems->items + from, count > PROBLEMS_PER_FILE_MAX ? PROBLEMS_PER_FILE_MAX : count,
+		      sizeof(*problems->items), problem_compare);
+}
+
+static bool entries_ask_process(const struct entries *entries)
+{
+	for (size_t i = 0; i < entries->count; i++)
+		for (size_t k = 0; k < entries->items[i].count; k++)
+			if (entries->items[i].criteria[k].kind == MATCH_EXE ||
+			    entries->items[i].criteria[k].kind == MATCH_USER)
+				return true;
+	return false;
+}
+
+static bool policy_asks_process(const struct policy *policy)
+{
+	for (size_t i = 0; i < policy->rules_count; i++)
+		if (entries_ask_process(&policy->rules[i].match) || entries_ask_process(&policy->rules[i].except))
+			return true;
+	return false;
+}
+
+int policies_parse(const struct policy_source *sources, size_t count, struct policies **ret, struct problems *problems)
+{
+	CLEANUP(policies_freep) struct policies *policies = xcalloc(1, sizeof(*policies));
+	size_t before = problems->count;
+
+	policies->items = xcalloc(count ? count : 1, sizeof(*policies->items));
+	for (size_t i = 0; i < count; i++) {
+		size_t known = problems->count;
+		struct policy *policy = policy_parse(&sources[i], problems);
+
+		if (policy) {
+			check_name(policies, policy, problems);
+			policies->items[policies->count++] = policy;
+		}
+		sort_problems(problems, known);
+	}
+	if (problems->count != before)
+		return -EINVAL;
+	for (size_t i = 0; i < policies->count; i++)
+		policies->ask_process |= policy_asks_process(policies->items[i]);
+	*ret = TAKE_PTR(policies);
+	return 0;
+}
+
+size_t policies_count(const struct policies *policies)
+{
+	return policies->count;
+}
+
+struct policy_info policies_info(const struct policies *policies, size_t index)
+{
+	const struct policy *policy = policies->items[index];
+	struct policy_info info = {
+		.name = policy->name,
+		.file = policy->file,
+		.enforce = policy->enforce,
+		.rules = policy->rules_count,
+		.has_enforce_until = policy->has_enforce_until,
+		.has_expires = policy->has_expires,
+		.enforce_until = policy->enforce_until,
+		.expires = policy->expires,
+	};
+
+	memcpy(info.sha256, policy->sha256, sizeof(info.sha256));
+	return info;
+}
+
+static bool has_expired(const struct policy *policy, int64_t now)
+{
+	return policy->has_expires && now >= policy->expires;
+}
+
+static bool enforces(const struct policy *policy, bool audit_only, int64_t now)
+{
+	return policy->enforce && !audit_only && !(policy->has_enforce_until && now >= policy->enforce_until);
+}
+
+static int rule_compare(const void *id, const void *rule)
+{
+	return strcmp(id, (*(struct rule *const *)rule)->id);
+}
+
+bool policies_allow(const struct policies *policies, const char *ruleset, const char *rule, enum action action,
+		    bool audit_only, int64_t now)
+{
+	for (size_t i = 0; i < policies->count; i++) {
+		const struct policy *policy = policies->items[i];
+		struct rule **found;
+
+		if (strcmp(policy->name, ruleset) != 0)
+			continue;
+		if (has_expired(policy, now) || !enforces(policy, audit_only, now))
+			return false;
+		found = bsearch(rule, policy->by_id, policy->rules_count, sizeof(struct rule *), rule_compare);
+		return found && (*found)->action == action;
+	}
+	return false;
+}
+
+/* Is a the one that decides, rather than b, which comes before it? */
+static bool stronger(const struct violation *a, const struct violation *b)
+{
+	if (a->enforced != b->enforced)
+		return a->enforced;
+	if (a->action != b->action)
+		return a->action > b->action;
+	return a->severity > b->severity;
+}
+
+static void add_violation(struct verdict *verdict, const struct violation *violation)
+{
+	/* Room grows by doubling: whenever the count is a power of two, it is used up. */
+	if ((verdict->count & (verdict->count - 1)) == 0)
+		verdict->violations = xrealloc(verdict->violations, verdict->count ? 2 * verdict->count : 1,
+					       sizeof(*verdict->violations));
+	verdict->violations[verdict->count] = *violation;
+	if (verdict->count == 0 || stronger(violation, &verdict->violations[verdict->strongest]))
+		verdict->strongest = verdict->count;
+	verdict->count++;
+	if (violation->action > verdict->requested)
+		verdict->requested = violation->action;
+	if (violation->enforced && violation->action > verdict->action)
+		verdict->action = violation->action;
+}
+
+static void judge_rule(const struct policy *policy, const struct rule *rule, const struct facts *facts, bool enforced,
+		       struct verdict *verdict)
+{
+	struct violation violation = {
+		.rule = rule->id,
+		.description = rule->description,
+		.ruleset = policy->name,
+		.action = rule->action,
+		.severity = rule->severity,
+		.enforced = enforced,
+		.policy_sha256 = policy->sha256,
+	};
+
+	if (!entries_match(&rule->match, facts, true) || entries_match(&rule->except, facts, false))
+		return;
+	violation.reason = rule_broken(rule, facts);
+	if (violation.reason)
+		add_violation(verdict, &violation);
+}
+
+bool policies_ask_process(const struct policies *policies)
+{
+	return policies->ask_process;
+}
+
+void policies_judge(const struct policies *policies, const struct facts *facts, int64_t now, bool audit_only,
+		    struct verdict *ret)
+{
+	struct verdict verdict = {.action = ACTION_LOG, .requested = ACTION_LOG};
+
+	for (size_t i = 0; i < policies->count; i++) {
+		const struct policy *policy = policies->items[i];
+
+		if (has_expired(policy, now))
+			continue;
+		for (size_t r = 0; r < policy->rules_count; r++)
+			judge_rule(policy, &policy->rules[r], facts, enforces(policy, audit_only, now), &verdict);
+	}
+	*ret = verdict;
+}
