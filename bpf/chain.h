@@ -33,53 +33,53 @@ struct cert_source {
 };
 
 /* The room is a constant for the verifier of 5.10, which wants one in the reservation. */
-#define SEND_CERT(head, source, signature_room, tbs_room)                                                            \
-	({                                                                                                           \
-		int sent_ = VERIFY_LOST_CERT;                                                                        \
-		__u64 signature_len_ = (source)->signature_len, tbs_len_ = (source)->tbs_len;                        \
-		barrier_var(signature_len_);                                                                         \
-		barrier_var(tbs_len_);                                                                               \
-		struct record_cert *record_ =                                                                        \
-			bpf_ringbuf_reserve(&ring, sizeof(*record_) + (signature_room) + (tbs_room), 0);             \
-		if (!record_) {                                                                                      \
-			COUNT(lost_cert);                                                                            \
-		} else {                                                                                             \
-			record_->head = *(head);                                                                     \
-			record_->head.tag = RECORD_CERT;                                                             \
-			record_->object = (source)->object;                                                          \
-			record_->form = (source)->form;                                                              \
-			record_->unused_bits = (source)->unused_bits;                                                \
-			record_->pad = 0;                                                                            \
-			record_->tbs_at = (signature_room);                                                          \
-			record_->tbs_len = tbs_len_;                                                                 \
-			record_->signature_len = signature_len_;                                                     \
-			if (signature_len_ <= (signature_room) && tbs_len_ <= (tbs_room) &&                          \
-			    !bpf_probe_read_user(record_->data, signature_len_, (void *)(source)->signature) &&      \
-			    !bpf_probe_read_user(record_->data + (signature_room), tbs_len_, (void *)(source)->tbs)) { \
-				bpf_ringbuf_submit(record_, BPF_RB_NO_WAKEUP);                                       \
-				sent_ = 0;                                                                           \
-			} else {                                                                                     \
-				bpf_ringbuf_discard(record_, BPF_RB_NO_WAKEUP);                                      \
-				sent_ = VERIFY_UNREADABLE;                                                           \
-			}                                                                                            \
-		}                                                                                                    \
-		sent_;                                                                                               \
+#define SEND_CERT(source, verify, signature_room, tbs_room)                                                                \
+	({                                                                                                                 \
+		__u64 signature_len_ = (source)->signature_len, tbs_len_ = (source)->tbs_len;                              \
+		barrier_var(signature_len_);                                                                               \
+		barrier_var(tbs_len_);                                                                                     \
+		struct record_cert *record_ = bpf_ringbuf_reserve(&ring, sizeof(*record_) + (signature_room) + (tbs_room), \
+								  0);                                                      \
+		if (!record_) {                                                                                            \
+			COUNT(lost_cert);                                                                                  \
+			(verify)->flags |= VERIFY_LOST_CERT;                                                               \
+			return;                                                                                            \
+		}                                                                                                          \
+		record_->head = (verify)->head;                                                                            \
+		record_->head.tag = RECORD_CERT;                                                                           \
+		record_->object = (source)->object;                                                                        \
+		record_->form = (source)->form;                                                                            \
+		record_->unused_bits = (source)->unused_bits;                                                              \
+		record_->pad = 0;                                                                                          \
+		record_->tbs_at = (signature_room);                                                                        \
+		record_->tbs_len = tbs_len_;                                                                               \
+		record_->signature_len = signature_len_;                                                                   \
+		if (signature_len_ <= (signature_room) && tbs_len_ <= (tbs_room) &&                                        \
+		    !bpf_probe_read_user(record_->data, signature_len_, (void *)(source)->signature) &&                    \
+		    !bpf_probe_read_user(record_->data + (signature_room), tbs_len_, (void *)(source)->tbs)) {             \
+			bpf_ringbuf_submit(record_, BPF_RB_NO_WAKEUP);                                                     \
+			(verify)->certs++;                                                                                 \
+		} else {                                                                                                   \
+			bpf_ringbuf_discard(record_, BPF_RB_NO_WAKEUP);                                                    \
+			(verify)->flags |= VERIFY_UNREADABLE;                                                              \
+		}                                                                                                          \
 	})
 
-/* 0 if it was sent, or the verify_flags that tell why not. */
-static __noinline int cert_send(const struct record_head *head, const struct cert_source *source)
+/* Counts it in verify->certs, or says in verify->flags why not: in memory, of which the verifier follows no values. */
+static __noinline void cert_send(const struct cert_source *source, struct record_verify *verify)
 {
 	__u8 first = 0;
 
 	if (!source->tbs_len || bpf_probe_read_user(&first, 1, (void *)source->tbs) || first != DER_SEQUENCE)
-		return VERIFY_UNREADABLE;
-	if (source->signature_len <= 512 && source->tbs_len <= 1536)
-		return SEND_CERT(head, source, 512, 1536);
-	if (source->signature_len <= 512 && source->tbs_len <= 4096)
-		return SEND_CERT(head, source, 512, 4096);
-	if (source->signature_len <= SIGNATURE_MAX && source->tbs_len <= TBS_MAX)
-		return SEND_CERT(head, source, SIGNATURE_MAX, TBS_MAX);
-	return VERIFY_TRUNCATED;
+		verify->flags |= VERIFY_UNREADABLE;
+	else if (source->signature_len <= 512 && source->tbs_len <= 1536)
+		SEND_CERT(source, verify, 512, 1536);
+	else if (source->signature_len <= 512 && source->tbs_len <= 4096)
+		SEND_CERT(source, verify, 512, 4096);
+	else if (source->signature_len <= SIGNATURE_MAX && source->tbs_len <= TBS_MAX)
+		SEND_CERT(source, verify, SIGNATURE_MAX, TBS_MAX);
+	else
+		verify->flags |= VERIFY_TRUNCATED;
 }
 
 /* A NUL-terminated text of the process; empty stays empty. */
@@ -114,7 +114,8 @@ static __always_inline struct record_verify *verify_reserve(const struct record_
 static __always_inline void verify_submit(struct record_verify *record)
 {
 	COUNT(verifications);
-	bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+	/* It is the first of its group in the ring, where a waiting reader stands: the usual wake-up, for a waiting one, will do. */
+	bpf_ringbuf_submit(record, 0);
 }
 
 #endif

@@ -8,10 +8,14 @@
 #define GNUTLS_H
 
 enum {
-	GNUTLS_CRD_CERTIFICATE = 1, GNUTLS_SERVER = 1, GNUTLS_CLIENT = 2,
-	GNUTLS_NAME_DNS = 1,                              /* gnutls_server_name_set */
-	GNUTLS_DT_DNS_HOSTNAME = 1, GNUTLS_DT_IP_ADDRESS = 4, /* gnutls_typed_vdata_st.type */
-	TYPED_VDATA_BYTES = 24, TYPED_VDATA_MAX = 4,      /* elements looked at for the expected host */
+	GNUTLS_CRD_CERTIFICATE = 1,
+	GNUTLS_SERVER = 1,
+	GNUTLS_CLIENT = 2,
+	GNUTLS_NAME_DNS = 1, /* gnutls_server_name_set */
+	GNUTLS_DT_DNS_HOSTNAME = 1,
+	GNUTLS_DT_IP_ADDRESS = 4, /* gnutls_typed_vdata_st.type */
+	TYPED_VDATA_BYTES = 24,
+	TYPED_VDATA_MAX = 4, /* elements looked at for the expected host */
 };
 
 static __always_inline struct gnutls_call *gnutls_call_begin(__u64 thread)
@@ -101,12 +105,13 @@ static __always_inline __u64 auth_info_of(const struct gnutls_layout *at, __u64 
 	return read_u64(session + at->session_auth_info);
 }
 
-static __always_inline __u32 presented_send(const struct gnutls_layout *at, __u64 auth_info, struct record_verify *record)
+static __always_inline void presented_send(const struct gnutls_layout *at, __u64 auth_info, struct record_verify *record)
 {
 	__u64 list = read_u64(auth_info + at->auth_list);
-	__u32 count = read_u32(auth_info + at->auth_count), flags = 0;
-	int failed;
+	__u32 count = read_u32(auth_info + at->auth_count);
 
+	if (count > PRESENTED_MAX)
+		record->flags |= VERIFY_TRUNCATED;
 	for (__u32 i = 0; i < PRESENTED_MAX; i++) {
 		if (i >= count)
 			break;
@@ -116,13 +121,10 @@ static __always_inline __u32 presented_send(const struct gnutls_layout *at, __u6
 			.tbs = read_u64(list + i * DATUM_BYTES),
 			.tbs_len = read_u32(list + i * DATUM_BYTES + 8),
 		};
-		failed = cert_send(&record->head, &source);
-		flags |= failed;
-		record->certs += !failed;
 		record->presented_object[i] = i + 1;
 		record->presented = i + 1;
+		cert_send(&source, record);
 	}
-	return flags | (count > PRESENTED_MAX ? VERIFY_TRUNCATED : 0);
 }
 
 /* gnutls_typed_vdata_st { int type; unsigned char *data; unsigned int size; } */
@@ -190,7 +192,7 @@ int gnutls_handshake_end(struct pt_regs *ctx)
 	}
 	session = call->handshake;
 	bpf_map_delete_elem(&gnutls_calls, &thread);
-	if ((int)PT_REGS_RC(ctx) != 0)                   /* again, interrupted, a warning, or failed */
+	if ((int)PT_REGS_RC(ctx) != 0) /* again, interrupted, a warning, or failed */
 		return 0;
 	state = session_of(thread, session);
 	if (state && state->verified) {
@@ -211,7 +213,8 @@ int gnutls_handshake_end(struct pt_regs *ctx)
 	if (state)
 		state->pending = 1;
 	gnutls_session_read(at, session, state, &received, record);
-	record->flags |= VERIFY_NONE_YET | presented_send(at, auth_info, record);
+	record->flags |= VERIFY_NONE_YET;
+	presented_send(at, auth_info, record);
 	verify_submit(record);
 	return 0;
 }
@@ -233,8 +236,9 @@ int gnutls_verify_begin(struct pt_regs *ctx)
 	return 0;
 }
 
-static __always_inline void gnutls_record(struct pt_regs *ctx, const struct record_head *head, const struct gnutls_layout *at,
-					  const struct gnutls_call *call, struct session_state *state)
+static __always_inline void gnutls_record(struct pt_regs *ctx, const struct record_head *head,
+					  const struct gnutls_layout *at, const struct gnutls_call *call,
+					  struct session_state *state)
 {
 	__u64 auth_info = auth_info_of(at, call->verify);
 	struct record_verify *record;
@@ -252,7 +256,7 @@ static __always_inline void gnutls_record(struct pt_regs *ctx, const struct reco
 		record->flags |= VERIFY_AFTER;
 	vdata_read(call->data, call->elements, record);
 	gnutls_session_read(at, call->verify, state, &call->received, record);
-	record->flags |= presented_send(at, auth_info, record);
+	presented_send(at, auth_info, record);
 	verify_submit(record);
 }
 
@@ -301,7 +305,7 @@ int gnutls_session_end(struct pt_regs *ctx)
 			record->head.library = library_of(ctx);
 			record->head.id.pid_tgid = thread;
 			record->head.id.ktime_ns = bpf_ktime_get_ns();
-			bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+			bpf_ringbuf_submit(record, 0);
 		}
 	}
 	bpf_map_delete_elem(&sessions, &key);

@@ -67,9 +67,9 @@ struct files_struct {
 
 struct task_struct {
 	struct task_struct *group_leader;
-	unsigned long long start_boottime;   /* ns since boot, suspend included; 5.5 and later */
+	unsigned long long start_boottime; /* ns since boot, suspend included; 5.5 and later */
 	struct files_struct *files;
-	unsigned long long self_exec_id;     /* u64 since 5.7 */
+	unsigned long long self_exec_id; /* u64 since 5.7 */
 } CORE;
 
 #endif

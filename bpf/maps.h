@@ -4,10 +4,10 @@
 #define MAPS_H
 
 enum {
-	CALL_DEPTH = 4,                   /* nested verifications of a thread (CRL paths); a deeper one is lost_call */
-	THREADS_MAX = 65536,              /* threads whose last socket is remembered; beyond it the least recent goes */
-	CALLS_MAX = 16384,                /* verifications under way at once; beyond it the least recent becomes lost_call */
-	SESSIONS_MAX = 16384,             /* GnuTLS sessions remembered; beyond it the least recent loses its server name */
+	CALL_DEPTH = 4,       /* nested verifications of a thread (CRL paths); a deeper one is lost_call */
+	THREADS_MAX = 65536,  /* threads whose last socket is remembered; beyond it the least recent goes */
+	CALLS_MAX = 16384,    /* verifications under way at once; beyond it the least recent becomes lost_call */
+	SESSIONS_MAX = 16384, /* GnuTLS sessions remembered; beyond it the least recent loses its server name */
 };
 
 /* The TCP socket from which a thread last took data. sk is only compared and read with checks: it may be gone. */
@@ -19,13 +19,13 @@ struct received {
 
 struct openssl_frame {
 	__u64 store_ctx;
-	__u64 sp;                         /* tells frames that were left by longjmp or an exception */
+	__u64 sp; /* tells frames that were left by longjmp or an exception */
 };
 
 /* Verifications of one thread that have not returned. */
 struct openssl_call {
 	__u64 ktime_ns;
-	struct received received;         /* as it was when the outermost began: an OCSP fetch inside must not count */
+	struct received received; /* as it was when the outermost began: an OCSP fetch inside must not count */
 	__u32 depth;
 	__u32 pad;
 	struct openssl_frame frame[CALL_DEPTH];
@@ -35,11 +35,11 @@ struct openssl_call {
 struct gnutls_call {
 	__u64 ktime_ns;
 	struct received received;
-	__u64 handshake;                  /* session of the handshake under way, or 0 */
-	__u64 verify;                     /* session of the verification under way, or 0 */
-	__u64 ip;                         /* of gnutls_handshake, to know the library's own text */
-	__u64 data;                       /* gnutls_typed_vdata_st *, what is to be checked */
-	__u64 status;                     /* unsigned int * */
+	__u64 handshake; /* session of the handshake under way, or 0 */
+	__u64 verify;    /* session of the verification under way, or 0 */
+	__u64 ip;        /* of gnutls_handshake, to know the library's own text */
+	__u64 data;      /* gnutls_typed_vdata_st *, what is to be checked */
+	__u64 status;    /* unsigned int * */
 	__u32 elements;
 	__u32 pad;
 };
@@ -50,16 +50,16 @@ struct session_key {
 };
 
 struct session_state {
-	__u32 verified;                   /* within the handshake under way */
-	__u32 pending;                    /* a VERIFY_NONE_YET record was sent */
-	__u32 own_pull;                   /* reads with the library's own pull function: its transport pointer is the fd */
+	__u32 verified; /* within the handshake under way */
+	__u32 pending;  /* a VERIFY_NONE_YET record was sent */
+	__u32 own_pull; /* reads with the library's own pull function: its transport pointer is the fd */
 	__u32 pad;
 	char server_name[NAME_MAX_BYTES];
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 16 << 20);    /* bytes; full: the reservation fails and is counted */
+	__uint(max_entries, 16 << 20); /* bytes; full: the reservation fails and is counted */
 } ring SEC(".maps");
 
 struct {

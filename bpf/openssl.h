@@ -6,8 +6,8 @@
 #define OPENSSL_H
 
 enum {
-	EX_DATA_SLOTS = 8,             /* slots searched for the SSL; libssl's own index is 1 unless the application took some */
-	BIO_TYPE_SOCKET = 0x0505,      /* BIO_s_socket; what SSL_set_fd makes */
+	EX_DATA_SLOTS = 8,        /* slots searched for the SSL; libssl's own index is 1 unless the application took some */
+	BIO_TYPE_SOCKET = 0x0505, /* BIO_s_socket; what SSL_set_fd makes */
 	BIO_TYPE_FD = 0x0504,
 	TLS_SERVER_BIT = 1,
 	VERIFY_MODE_MAX = 0x1f,
@@ -91,7 +91,7 @@ static __always_inline bool is_ssl(const struct openssl_layout *at, __u64 object
 	       read_u64(object + at->ssl_rbio) != 0;
 }
 
-static __always_inline __u64 ssl_find(const struct openssl_layout *at, __u64 store_ctx)
+static __noinline __u64 ssl_find(const struct openssl_layout *at, __u64 store_ctx)
 {
 	struct stack_view slots = stack_read(at, read_u64(store_ctx + at->ctx_ex_data));
 
@@ -103,23 +103,6 @@ static __always_inline __u64 ssl_find(const struct openssl_layout *at, __u64 sto
 			return object;
 	}
 	return 0;
-}
-
-static __always_inline int x509_send(const struct record_head *head, const struct openssl_layout *at, __u64 x509)
-{
-	__u64 signature = x509 + at->x509_signature;
-	__u64 flags = read_u64(signature + at->string_flags);
-	struct cert_source source = {
-		.object = x509,
-		.form = CERT_TBS_SIGNATURE,
-		.tbs = read_u64(x509 + at->x509_tbs),
-		.tbs_len = read_u64(x509 + at->x509_tbs_len),
-		.signature = read_u64(signature + at->string_data),
-		.signature_len = read_u32(signature + at->string_length),
-		/* ASN1_STRING_FLAG_BITS_LEFT is 8, the low three bits are the unused bits. */
-		.unused_bits = flags & 8 ? flags & 7 : 0,
-	};
-	return cert_send(head, &source);
 }
 
 /* 1 if value is among the first CHAIN_MAX of list; without a branch for each, which the verifier would follow. */
@@ -134,24 +117,39 @@ static __always_inline bool among(__u64 value, const __u64 *list)
 	return !differs;
 }
 
-/* Sends each distinct certificate once, into the lists of record; returns verify_flags. */
-static __always_inline __u32 chains_send(const struct openssl_layout *at, __u64 store_ctx, struct record_verify *record)
+static __noinline void x509_send(const struct openssl_layout *at, __u64 x509, struct record_verify *record)
+{
+	__u64 signature = x509 + at->x509_signature;
+	__u64 flags = read_u64(signature + at->string_flags);
+	struct cert_source source = {
+		.object = x509,
+		.form = CERT_TBS_SIGNATURE,
+		.tbs = read_u64(x509 + at->x509_tbs),
+		.tbs_len = read_u64(x509 + at->x509_tbs_len),
+		.signature = read_u64(signature + at->string_data),
+		.signature_len = read_u32(signature + at->string_length),
+		/* ASN1_STRING_FLAG_BITS_LEFT is 8, the low three bits are the unused bits. */
+		.unused_bits = flags & 8 ? flags & 7 : 0,
+	};
+	cert_send(&source, record);
+}
+
+/* Sends each distinct certificate once, and fills the lists of record. */
+static __noinline void chains_send(const struct openssl_layout *at, __u64 store_ctx, struct record_verify *record)
 {
 	struct stack_view presented = stack_read(at, read_u64(store_ctx + at->ctx_untrusted));
 	struct stack_view chain = stack_read(at, read_u64(store_ctx + at->ctx_chain));
 	__u64 leaf = read_u64(store_ctx + at->ctx_cert);
-	__u32 flags = 0;
-	int failed;
 
+	if (presented.count > PRESENTED_MAX || chain.count > CHAIN_MAX)
+		record->flags |= VERIFY_TRUNCATED;
 	for (__u32 i = 0; i < PRESENTED_MAX; i++) {
 		__u64 x509 = i < presented.count ? read_u64(presented.data + i * 8) : i == 0 ? leaf : 0;
 		if (!x509)
 			break;
-		failed = x509_send(&record->head, at, x509);
-		flags |= failed;
-		record->certs += !failed;
 		record->presented_object[i] = x509;
 		record->presented = i + 1;
+		x509_send(at, x509, record);
 	}
 	for (__u32 i = 0; i < CHAIN_MAX; i++) {
 		__u64 x509 = i < chain.count ? read_u64(chain.data + i * 8) : 0;
@@ -159,18 +157,12 @@ static __always_inline __u32 chains_send(const struct openssl_layout *at, __u64 
 			break;
 		record->chain_object[i] = x509;
 		record->chain = i + 1;
-		if (among(x509, record->presented_object))
-			continue;
-		failed = x509_send(&record->head, at, x509);
-		flags |= failed;
-		record->certs += !failed;
+		if (!among(x509, record->presented_object))
+			x509_send(at, x509, record);
 	}
-	if (presented.count > PRESENTED_MAX || chain.count > CHAIN_MAX)
-		flags |= VERIFY_TRUNCATED;
-	return flags;
 }
 
-static __always_inline void host_read(const struct openssl_layout *at, __u64 param, struct record_verify *record)
+static __noinline void host_read(const struct openssl_layout *at, __u64 param, struct record_verify *record)
 {
 	__u64 ip_len;
 	struct stack_view hosts;
@@ -196,8 +188,8 @@ static __always_inline int bio_fd(const struct openssl_layout *at, __u64 bio)
 	return type == BIO_TYPE_SOCKET || type == BIO_TYPE_FD ? (int)read_u32(bio + at->bio_num) : -1;
 }
 
-static __always_inline void ssl_read_facts(const struct openssl_layout *at, __u64 ssl, const struct received *received,
-					   struct record_verify *record)
+static __noinline void ssl_read_facts(const struct openssl_layout *at, __u64 ssl, const struct received *received,
+				      struct record_verify *record)
 {
 	record->session = ssl;
 	record->role = read_u32(ssl + at->ssl_server) ? ROLE_SERVER : ROLE_CLIENT;
@@ -218,7 +210,7 @@ static __always_inline void openssl_record(struct pt_regs *ctx, const struct rec
 	record->error = read_u32(store_ctx + at->ctx_error);
 	ssl_read_facts(at, ssl, received, record);
 	host_read(at, read_u64(store_ctx + at->ctx_param), record);
-	record->flags |= chains_send(at, store_ctx, record);
+	chains_send(at, store_ctx, record);
 	verify_submit(record);
 }
 

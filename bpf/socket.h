@@ -6,9 +6,12 @@
 #define SOCKET_H
 
 enum {
-	INET = 2, INET6 = 10, PROTOCOL_TCP = 6,
-	MODE_TYPE = 0170000, MODE_SOCKET = 0140000,
-	RECEIVED_AGE_MAX_NS = 1000000000,   /* data taken longer ago says nothing about this verification */
+	INET = 2,
+	INET6 = 10,
+	PROTOCOL_TCP = 6,
+	MODE_TYPE = 0170000,
+	MODE_SOCKET = 0140000,
+	RECEIVED_AGE_MAX_NS = 1000000000, /* data taken longer ago says nothing about this verification */
 };
 
 SEC("tp_btf/tcp_rcv_space_adjust")
@@ -23,7 +26,8 @@ int BPF_PROG(socket_received, struct sock *sk)
 		known->ktime_ns = now;
 		return 0;
 	}
-	struct received received = {.sk = (__u64)sk, .cookie = bpf_get_socket_cookie(sk), .ktime_ns = now};
+	struct received received = {.sk = (__u64)sk, .ktime_ns = now};
+	received.cookie = can_make_cookie ? bpf_get_socket_cookie(sk) : (__u64)sk->__sk_common.skc_cookie.counter;
 	bpf_map_update_elem(&last_received, &thread, &received, BPF_ANY);
 	return 0;
 }

@@ -25,6 +25,9 @@
 /* Kernels before 5.15 have no probe cookies: the agent then loads these programs once a library, and sets this. */
 const volatile int fixed_library = -1;
 
+/* Kernels before 5.12 do not let a tracepoint make a socket's cookie: only sockets that have one already are known then. */
+const volatile bool can_make_cookie = true;
+
 static __always_inline __u32 library_of(void *ctx)
 {
 	return fixed_library >= 0 ? (__u32)fixed_library : (__u32)bpf_get_attach_cookie(ctx);

@@ -7,13 +7,13 @@
 #define RECORDS_H
 
 enum {
-	PRESENTED_MAX = 16,     /* certificates the peer sent; more are not copied, VERIFY_TRUNCATED says so */
-	CHAIN_MAX = 16,         /* the chain the library built; the same */
-	NAME_MAX_BYTES = 256,   /* a DNS name is at most 253 characters (RFC 1035); longer is cut, VERIFY_NAME_CUT says so */
-	COMM_BYTES = 16,        /* TASK_COMM_LEN */
-	TBS_MAX = 32768,        /* to-be-signed part, or a whole DER certificate; longer: copied not at all, VERIFY_TRUNCATED */
-	SIGNATURE_MAX = 8192,   /* the signature's bytes: ML-DSA-87 has 4627, RSA-16384 has 2048 */
-	LIBRARIES_MAX = 1024,   /* slots of the layout map; beyond it a library is reported as unsupported */
+	PRESENTED_MAX = 16,   /* certificates the peer sent; more are not copied, VERIFY_TRUNCATED says so */
+	CHAIN_MAX = 16,       /* the chain the library built; the same */
+	NAME_MAX_BYTES = 256, /* a DNS name is at most 253 characters (RFC 1035); longer is cut, VERIFY_NAME_CUT says so */
+	COMM_BYTES = 16,      /* TASK_COMM_LEN */
+	TBS_MAX = 32768, /* to-be-signed part, or a whole DER certificate; longer: copied not at all, VERIFY_TRUNCATED */
+	SIGNATURE_MAX = 8192, /* the signature's bytes: ML-DSA-87 has 4627, RSA-16384 has 2048 */
+	LIBRARIES_MAX = 1024, /* slots of the layout map; beyond it a library is reported as unsupported */
 };
 
 enum record_tag { RECORD_CERT = 1, RECORD_VERIFY = 2, RECORD_CLOSED = 3 };
@@ -21,12 +21,12 @@ enum record_tag { RECORD_CERT = 1, RECORD_VERIFY = 2, RECORD_CLOSED = 3 };
 /* Names one verification on this host: thread and the moment its capture began. */
 struct record_id {
 	__u64 pid_tgid;
-	__u64 ktime_ns;         /* CLOCK_MONOTONIC */
+	__u64 ktime_ns; /* CLOCK_MONOTONIC */
 };
 
 struct record_head {
-	__u32 tag;              /* enum record_tag */
-	__u32 library;          /* slot in the layout map */
+	__u32 tag;     /* enum record_tag */
+	__u32 library; /* slot in the layout map */
 	struct record_id id;
 };
 
@@ -40,23 +40,24 @@ enum cert_form {
  * of fixed size, then the TBS. */
 struct record_cert {
 	struct record_head head;
-	__u64 object;           /* names the certificate within its record_verify: see presented_object, chain_object */
-	__u8 form;              /* enum cert_form */
-	__u8 unused_bits;       /* of the signature's BIT STRING */
+	__u64 object;     /* names the certificate within its record_verify: see presented_object, chain_object */
+	__u8 form;        /* enum cert_form */
+	__u8 unused_bits; /* of the signature's BIT STRING */
 	__u16 pad;
-	__u32 tbs_at;           /* offset in data; the signature is at offset 0 */
+	__u32 tbs_at; /* offset in data; the signature is at offset 0 */
 	__u32 tbs_len;
 	__u32 signature_len;
 	__u8 data[];
 };
 
 enum verify_flags {
-	VERIFY_TRUNCATED = 1 << 0,   /* more or longer certificates than the bounds allow */
-	VERIFY_LOST_CERT = 1 << 1,   /* a reservation failed: at least one RECORD_CERT is missing */
-	VERIFY_UNREADABLE = 1 << 2,  /* a structure could not be read (paged out, or not laid out as the library said) */
-	VERIFY_NAME_CUT = 1 << 3,    /* server_name or expected_host was longer than NAME_MAX_BYTES */
-	VERIFY_NONE_YET = 1 << 4,    /* a handshake ended and nothing has verified; a RECORD_VERIFY for the session may follow */
-	VERIFY_AFTER = 1 << 5,       /* verified after the handshake, whose VERIFY_NONE_YET record came before */
+	VERIFY_TRUNCATED = 1 << 0,  /* more or longer certificates than the bounds allow */
+	VERIFY_LOST_CERT = 1 << 1,  /* a reservation failed: at least one RECORD_CERT is missing */
+	VERIFY_UNREADABLE = 1 << 2, /* a structure could not be read (paged out, or not laid out as the library said) */
+	VERIFY_NAME_CUT = 1 << 3,   /* server_name or expected_host was longer than NAME_MAX_BYTES */
+	VERIFY_NONE_YET =
+		1 << 4,        /* a handshake ended and nothing has verified; a RECORD_VERIFY for the session may follow */
+	VERIFY_AFTER = 1 << 5, /* verified after the handshake, whose VERIFY_NONE_YET record came before */
 };
 
 enum role { ROLE_UNKNOWN = 0, ROLE_CLIENT = 1 /* verifies a server */, ROLE_SERVER = 2 /* verifies a client */ };
@@ -64,38 +65,38 @@ enum role { ROLE_UNKNOWN = 0, ROLE_CLIENT = 1 /* verifies a server */, ROLE_SERV
 /* How the socket was found. */
 enum socket_how {
 	SOCKET_UNKNOWN = 0,
-	SOCKET_FD = 1,          /* the library reads from this file descriptor itself: exact */
-	SOCKET_THREAD = 2,      /* the TCP socket from which this thread last received data, before the verification began */
+	SOCKET_FD = 1,     /* the library reads from this file descriptor itself: exact */
+	SOCKET_THREAD = 2, /* the TCP socket from which this thread last received data, before the verification began */
 };
 
 struct record_socket {
-	__u64 cookie;           /* as of SO_COOKIE; 0 with SOCKET_UNKNOWN */
-	__u32 netns;            /* inode number of its network namespace */
-	__u16 family;           /* AF_INET or AF_INET6 */
-	__u16 how;              /* enum socket_how */
-	__u8 local_ip[16];      /* the first 4 bytes for AF_INET */
+	__u64 cookie;      /* as of SO_COOKIE; 0 with SOCKET_UNKNOWN */
+	__u32 netns;       /* inode number of its network namespace */
+	__u16 family;      /* AF_INET or AF_INET6 */
+	__u16 how;         /* enum socket_how */
+	__u8 local_ip[16]; /* the first 4 bytes for AF_INET */
 	__u8 peer_ip[16];
-	__u16 local_port;       /* host byte order */
+	__u16 local_port; /* host byte order */
 	__u16 peer_port;
 	__u32 pad;
 };
 
 struct record_verify {
 	struct record_head head;
-	__u64 session;          /* address of the library's session object: names the connection within its process */
-	__u64 start_boottime_ns;/* of the process (thread group leader): with the pid, names the process for good */
-	__u64 exec_id;          /* changes when the process executes another program */
-	__u64 end_ktime_ns;     /* CLOCK_MONOTONIC at the function's return: latencies count from here */
-	__u32 uid;              /* of the thread, in the initial user namespace */
-	__u32 flags;            /* enum verify_flags */
-	__s32 result;           /* what the function returned */
-	__s32 error;            /* OpenSSL: X509_STORE_CTX error; GnuTLS: the status bits */
-	__u32 verify_mode;      /* OpenSSL: SSL_VERIFY_* bits; GnuTLS: 0 */
-	__u8 role;              /* enum role */
-	__u8 presented;         /* certificates presented, at most PRESENTED_MAX */
-	__u8 chain;             /* certificates in the library's chain, at most CHAIN_MAX; 0 for GnuTLS, which keeps none */
-	__u8 certs;             /* RECORD_CERT records that follow with this id */
-	__u8 host_ip_len;       /* 4 or 16 if the application expects an address: then in host_ip */
+	__u64 session;           /* address of the library's session object: names the connection within its process */
+	__u64 start_boottime_ns; /* of the process (thread group leader): with the pid, names the process for good */
+	__u64 exec_id;           /* changes when the process executes another program */
+	__u64 end_ktime_ns;      /* CLOCK_MONOTONIC at the function's return: latencies count from here */
+	__u32 uid;               /* of the thread, in the initial user namespace */
+	__u32 flags;             /* enum verify_flags */
+	__s32 result;            /* what the function returned */
+	__s32 error;             /* OpenSSL: X509_STORE_CTX error; GnuTLS: the status bits */
+	__u32 verify_mode;       /* OpenSSL: SSL_VERIFY_* bits; GnuTLS: 0 */
+	__u8 role;               /* enum role */
+	__u8 presented;          /* certificates presented, at most PRESENTED_MAX */
+	__u8 chain;              /* certificates in the library's chain, at most CHAIN_MAX; 0 for GnuTLS, which keeps none */
+	__u8 certs;              /* RECORD_CERT records that follow with this id */
+	__u8 host_ip_len;        /* 4 or 16 if the application expects an address: then in host_ip */
 	__u8 pad[3];
 	__u8 host_ip[16];
 	char comm[COMM_BYTES];
@@ -103,8 +104,8 @@ struct record_verify {
 	/* Which RECORD_CERTs make up the two lists, in their order, leaf first; an object whose record is missing was lost. */
 	__u64 presented_object[PRESENTED_MAX];
 	__u64 chain_object[CHAIN_MAX];
-	char server_name[NAME_MAX_BYTES];    /* SNI, NUL-terminated, empty if none; CERT: an attacker's bytes on a server */
-	char expected_host[NAME_MAX_BYTES];  /* what the application told the library to check, NUL-terminated, or empty */
+	char server_name[NAME_MAX_BYTES];   /* SNI, NUL-terminated, empty if none; CERT: an attacker's bytes on a server */
+	char expected_host[NAME_MAX_BYTES]; /* what the application told the library to check, NUL-terminated, or empty */
 };
 
 /* A GnuTLS session ended (gnutls_deinit) of which a VERIFY_NONE_YET record was sent: nothing will verify it now. */
@@ -115,13 +116,13 @@ struct record_closed {
 
 /* Counters: one global, atomic adds, never reset while the agent runs. */
 struct counters {
-	__u64 verifications;    /* records sent */
-	__u64 lost_verify;      /* RECORD_VERIFY reservations that failed: a whole verification is unseen */
-	__u64 lost_cert;        /* RECORD_CERT reservations that failed */
-	__u64 not_tls;          /* X509_verify_cert without an SSL*: CMS, `openssl verify`, CRL paths */
-	__u64 lost_call;        /* returns whose call is not known: agent attached in between, or the table of calls was full */
-	__u64 no_layout;        /* hits of a library whose layout is not (yet) known */
-	__u64 no_certificate;   /* handshakes without a peer certificate (PSK, anonymous, client certificate not sent) */
+	__u64 verifications; /* records sent */
+	__u64 lost_verify;   /* RECORD_VERIFY reservations that failed: a whole verification is unseen */
+	__u64 lost_cert;     /* RECORD_CERT reservations that failed */
+	__u64 not_tls;       /* X509_verify_cert without an SSL*: CMS, `openssl verify`, CRL paths */
+	__u64 lost_call;     /* returns whose call is not known: agent attached in between, or the table of calls was full */
+	__u64 no_layout;     /* hits of a library whose layout is not (yet) known */
+	__u64 no_certificate; /* handshakes without a peer certificate (PSK, anonymous, client certificate not sent) */
 };
 
 #endif
