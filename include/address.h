@@ -7,12 +7,12 @@
 #include <stdint.h>
 
 struct address {
-	uint8_t len;         /* 4, 16, or 0: none */
+	uint8_t len; /* 4, 16, or 0: none */
 	uint8_t bytes[16];
 };
 
 struct network {
-	struct address address;   /* host bits zero */
+	struct address address; /* host bits zero */
 	uint8_t prefix;
 };
 

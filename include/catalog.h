@@ -11,11 +11,11 @@
 struct catalog_file {
 	dev_t device;
 	ino_t inode;
-	int64_t ctime_ns, size;          /* a number used again, or a file written over, is another file */
-	char *path;                      /* as it was first met */
+	int64_t ctime_ns, size; /* a number used again, or a file written over, is another file */
+	char *path;             /* as it was first met */
 	struct library_answer answer;
-	bool candidate;                  /* names a function of interest: it was asked */
-	bool settled;                    /* attached, or reported as unsupported: nothing is left to do */
+	bool candidate; /* names a function of interest: it was asked */
+	bool settled;   /* attached, or reported as unsupported: nothing is left to do */
 	struct catalog_file *next, *in_bucket;
 };
 

@@ -13,11 +13,11 @@ enum san_kind { SAN_DNS, SAN_IP, SAN_EMAIL, SAN_URI, SAN_DIRECTORY, SAN_OTHER };
 
 struct san {
 	enum san_kind kind;
-	char *text;               /* escaped (text_escape); SAN_IP: the address, or hex if odd; SAN_DIRECTORY: as subject;
+	char *text;             /* escaped (text_escape); SAN_IP: the address, or hex if odd; SAN_DIRECTORY: as subject;
 	                           * SAN_OTHER: "type:hex" of the DER GeneralName, e.g. "otherName:…" */
-	bool odd;                 /* the name had a NUL, a control or a non-ASCII byte: it matches no policy name; SAN_IP: it
+	bool odd;               /* the name had a NUL, a control or a non-ASCII byte: it matches no policy name; SAN_IP: it
 	                           * has neither 4 nor 16 bytes */
-	struct address address;   /* SAN_IP with 4 or 16 bytes */
+	struct address address; /* SAN_IP with 4 or 16 bytes */
 };
 
 /* sans beyond SANS_MAX are not listed; sans_total says how many there were. */
@@ -26,26 +26,26 @@ enum { CERTIFICATE_DER_MAX = 65536 + 8192, SANS_MAX = 16384 };
 struct certificate {
 	uint8_t *der;
 	size_t der_len;
-	uint8_t sha256[SHA256_BYTES];        /* of der */
-	bool parsed;                         /* false: not X.509, and only der, sha256 and error are set */
-	const char *error;                   /* static string, when !parsed; or what of a parsed one is broken (its
+	uint8_t sha256[SHA256_BYTES];      /* of der */
+	bool parsed;                       /* false: not X.509, and only der, sha256 and error are set */
+	const char *error;                 /* static string, when !parsed; or what of a parsed one is broken (its
 	                                      * subjectAltName: then sans has only what could be read), else NULL */
-	uint8_t spki_sha256[SHA256_BYTES];   /* of the DER SubjectPublicKeyInfo, as in the certificate */
-	char *subject, *issuer;              /* RFC 2253 text, escaped: \xNN instead of its \NN; "" for an empty name */
-	char *common_name;                   /* of the subject, the last one, escaped; NULL if none */
-	char *organization;                  /* of the subject, escaped; NULL if none */
-	char *serial;                        /* upper-case hex, "-" in front if negative */
-	int64_t not_before, not_after;       /* seconds since 1970; INT64_MIN / INT64_MAX if not readable */
+	uint8_t spki_sha256[SHA256_BYTES]; /* of the DER SubjectPublicKeyInfo, as in the certificate */
+	char *subject, *issuer;            /* RFC 2253 text, escaped: \xNN instead of its \NN; "" for an empty name */
+	char *common_name;                 /* of the subject, the last one, escaped; NULL if none */
+	char *organization;                /* of the subject, escaped; NULL if none */
+	char *serial;                      /* upper-case hex, "-" in front if negative */
+	int64_t not_before, not_after;     /* seconds since 1970; INT64_MIN / INT64_MAX if not readable */
 	struct san *sans;
 	size_t sans_count, sans_total;
-	const char *key_algorithm;           /* "RSA", "EC", "ED25519", … : static string; "unknown" */
+	const char *key_algorithm; /* "RSA", "EC", "ED25519", … : static string; "unknown" */
 	unsigned key_bits;
-	const char *signature_algorithm;     /* OpenSSL's long name, static: "ecdsa-with-SHA256"; "unknown" */
-	bool is_ca;                          /* basicConstraints CA:TRUE, or a self-issued version 1 certificate */
-	bool self_issued;                    /* subject and issuer are the same name */
-	void *x509;                          /* X509 *, owned; NULL if !parsed */
-	unsigned refs;                       /* holders; the last certificate_free() frees */
-	struct link_memo *memo;              /* the issuer last tried and the answer: see certificate_issued_by */
+	const char *signature_algorithm; /* OpenSSL's long name, static: "ecdsa-with-SHA256"; "unknown" */
+	bool is_ca;                      /* basicConstraints CA:TRUE, or a self-issued version 1 certificate */
+	bool self_issued;                /* subject and issuer are the same name */
+	void *x509;                      /* X509 *, owned; NULL if !parsed */
+	unsigned refs;                   /* holders; the last certificate_free() frees */
+	struct link_memo *memo;          /* the issuer last tried and the answer: see certificate_issued_by */
 };
 
 /* Takes a copy of der. Always gives a certificate: one that does not parse says so. 0, or -EINVAL for len 0 or more than

@@ -15,32 +15,32 @@
 /* The process, library and socket of a verification, as the agent learned them; any pointer may be NULL. */
 struct event_context {
 	uint32_t pid;
-	const char *exe, *comm;              /* comm is escaped */
-	uint64_t start_ticks;                /* of the process, in clock ticks since boot (proc(5) stat field 22) */
-	const char *unit, *container;        /* not known yet: the discovery issue's */
+	const char *exe, *comm;       /* comm is escaped */
+	uint64_t start_ticks;         /* of the process, in clock ticks since boot (proc(5) stat field 22) */
+	const char *unit, *container; /* not known yet: the discovery issue's */
 	const char *library_version, *library_path;
 	const uint8_t *build_id;
 	size_t build_id_len;
-	uint64_t socket_cookie;              /* 0: unknown */
-	const char *socket_how;              /* "fd", "thread", "unknown" */
+	uint64_t socket_cookie; /* 0: unknown */
+	const char *socket_how; /* "fd", "thread", "unknown" */
 };
 
 enum action_result { RESULT_NONE, RESULT_WOULD_KILL, RESULT_KILLED, RESULT_PROCESS_KILLED, RESULT_REJECTED, RESULT_FAILED };
 
 struct event_verification {
 	const struct facts *facts;
-	const struct verdict *verdict;       /* count 0: peer-verified; otherwise policy-violation */
+	const struct verdict *verdict; /* count 0: peer-verified; otherwise policy-violation */
 	struct event_context context;
 	enum action_result result;
-	const char *result_reason;           /* with RESULT_FAILED */
-	uint64_t latency_verdict_us;         /* from the verification's end to the verdict */
-	uint64_t latency_action_us;          /* from the verification's end to the action's answer; 0 if none was asked */
-	uint64_t lost_before;                /* verifications known lost so far */
+	const char *result_reason;   /* with RESULT_FAILED */
+	uint64_t latency_verdict_us; /* from the verification's end to the verdict */
+	uint64_t latency_action_us;  /* from the verification's end to the action's answer; 0 if none was asked */
+	uint64_t lost_before;        /* verifications known lost so far */
 };
 
 /* What every event has. */
 struct event_head {
-	int64_t time_us;                     /* microseconds since 1970 */
+	int64_t time_us; /* microseconds since 1970 */
 	uint64_t sequence;
 	const char *host;
 };
@@ -58,7 +58,7 @@ char *event_verification_text(const struct event_head *head, const struct event_
 /* The agent's own events. Each detail is a key under `tlswarden` (dots nest: "library.path"), with a text or a number. */
 struct event_detail {
 	const char *key;
-	const char *text;                    /* any bytes, escaped here; or NULL: number counts */
+	const char *text; /* any bytes, escaped here; or NULL: number counts */
 	int64_t number;
 };
 /* action: "agent-started", "policy-loaded", … (1-product.md, Events). outcome: "success" or "failure". */

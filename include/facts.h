@@ -13,14 +13,14 @@
 #include "certificate.h"
 #include "layout.h"
 
-enum facts_role { FACTS_ROLE_UNKNOWN, FACTS_ROLE_CLIENT, FACTS_ROLE_SERVER };   /* client: we verify a server */
+enum facts_role { FACTS_ROLE_UNKNOWN, FACTS_ROLE_CLIENT, FACTS_ROLE_SERVER }; /* client: we verify a server */
 
 enum verify_result {
 	VERIFY_OK,
 	VERIFY_FAILED,
-	VERIFY_FAILED_IGNORED,   /* it failed, and the process went on */
-	VERIFY_OFF,              /* nobody asked for a verification */
-	VERIFY_PENDING,          /* GnuTLS: the handshake is over and the application may still verify: `verified` is not judged */
+	VERIFY_FAILED_IGNORED, /* it failed, and the process went on */
+	VERIFY_OFF,            /* nobody asked for a verification */
+	VERIFY_PENDING, /* GnuTLS: the handshake is over and the application may still verify: `verified` is not judged */
 };
 
 enum { FACTS_CERTS_MAX = 32 };
@@ -28,32 +28,32 @@ enum { FACTS_CERTS_MAX = 32 };
 /* One certificate of the verification, each distinct one once: presented ones in the order sent, then the rest of the
  * application's chain. */
 struct fact_cert {
-	const struct certificate *certificate;   /* borrowed */
+	const struct certificate *certificate; /* borrowed; der_len 0: it was not captured, and truncated is set */
 	bool presented;
-	bool chain;                              /* in the application's own chain */
-	bool proven;                             /* on the proven path; set by path_prove */
+	bool chain;  /* in the application's own chain */
+	bool proven; /* on the proven path; set by path_prove */
 };
 
 struct facts {
 	enum facts_role role;
 	enum library_kind library;
 	enum verify_result verify;
-	int verify_code;                 /* OpenSSL's X509_V_ERR_*, or GnuTLS's status bits; 0 if fine */
-	const char *verify_mode;         /* "peer", "none", "unknown": static */
-	const char *server_name;         /* SNI, or NULL; escaped */
-	const char *expected_host;       /* what the application told the library to check, or NULL; escaped */
+	int verify_code;           /* OpenSSL's X509_V_ERR_*, or GnuTLS's status bits; 0 if fine */
+	const char *verify_mode;   /* "peer", "none", "unknown": static */
+	const char *server_name;   /* SNI, or NULL; escaped */
+	const char *expected_host; /* what the application told the library to check, or NULL; escaped */
 	struct address local, peer;
 	uint16_t local_port, peer_port;
-	const char *exe;                 /* or NULL: the process has gone */
-	const char *user;                /* name of the user, or NULL */
+	const char *exe;  /* or NULL: the process has gone */
+	const char *user; /* name of the user, or NULL */
 	uint32_t uid;
-	bool truncated;                  /* certificates are missing: nothing is proven */
-	struct fact_cert certs[FACTS_CERTS_MAX];   /* certs[0] is the leaf, if certs_count > 0 */
+	bool truncated;                          /* certificates are missing: nothing is proven */
+	struct fact_cert certs[FACTS_CERTS_MAX]; /* certs[0] is the leaf, if certs_count > 0 */
 	size_t certs_count;
 	/* The proven path: leaf first; each was signed by the next one's key. Anchors that were found outside certs (known
 	 * roots) are at the end, as certificates of their own. */
-	const struct certificate *path[FACTS_CERTS_MAX];   /* borrowed */
-	size_t path_count;               /* 0: nothing proven (truncated, or the leaf does not parse) */
+	const struct certificate *path[FACTS_CERTS_MAX]; /* borrowed */
+	size_t path_count;                               /* 0: nothing proven (truncated, or the leaf does not parse) */
 };
 
 #endif

@@ -9,33 +9,33 @@ enum { OFFSET_NONE = 0xffff, OFFSET_MAX = 0x7ff8 /* larger answers are refused *
 enum library_kind { LIBRARY_NONE = 0, LIBRARY_OPENSSL = 1, LIBRARY_GNUTLS = 2 };
 
 struct openssl_layout {
-	__u16 ctx_cert, ctx_untrusted, ctx_chain, ctx_error, ctx_param;   /* X509_STORE_CTX */
-	__u16 ctx_ex_data;                                                /* slot with the STACK_OF(void) * of the ex_data */
-	__u16 stack_num, stack_data;                                      /* OPENSSL_STACK: int, void ** */
-	__u16 x509_tbs, x509_tbs_len;                                     /* X509: cached TBS: u8 *, long */
-	__u16 x509_signature;                                             /* X509: embedded ASN1_BIT_STRING */
-	__u16 string_length, string_data, string_flags;                   /* ASN1_STRING: int, u8 *, long */
-	__u16 param_hosts;                                                /* X509_VERIFY_PARAM: STACK_OF(char) * */
-	__u16 param_ip, param_ip_len;                                     /* X509_VERIFY_PARAM: u8 *, size_t */
-	__u16 bio_method, bio_num;                                        /* BIO: BIO_METHOD *, int (the fd) */
-	__u16 method_type;                                                /* BIO_METHOD: int */
+	__u16 ctx_cert, ctx_untrusted, ctx_chain, ctx_error, ctx_param; /* X509_STORE_CTX */
+	__u16 ctx_ex_data;                                              /* slot with the STACK_OF(void) * of the ex_data */
+	__u16 stack_num, stack_data;                                    /* OPENSSL_STACK: int, void ** */
+	__u16 x509_tbs, x509_tbs_len;                                   /* X509: cached TBS: u8 *, long */
+	__u16 x509_signature;                                           /* X509: embedded ASN1_BIT_STRING */
+	__u16 string_length, string_data, string_flags;                 /* ASN1_STRING: int, u8 *, long */
+	__u16 param_hosts;                                              /* X509_VERIFY_PARAM: STACK_OF(char) * */
+	__u16 param_ip, param_ip_len;                                   /* X509_VERIFY_PARAM: u8 *, size_t */
+	__u16 bio_method, bio_num;                                      /* BIO: BIO_METHOD *, int (the fd) */
+	__u16 method_type;                                              /* BIO_METHOD: int */
 	/* SSL (from libssl; SSL_CONNECTION in 3.2 and later begins with it) */
 	__u16 ssl_version, ssl_rbio, ssl_server, ssl_verify_mode, ssl_server_name;
 	__u16 pad;
 };
 
 struct gnutls_layout {
-	__u16 session_entity;                         /* int: 1 server, 2 client */
-	__u16 session_auth_type, session_auth_info;   /* int (1: certificate), pointer */
-	__u16 session_transport, session_pull;        /* receive pointer (the fd, for the default pull function); function */
-	__u16 auth_list, auth_count;                  /* in auth_info: gnutls_datum_t *, unsigned int */
+	__u16 session_entity;                       /* int: 1 server, 2 client */
+	__u16 session_auth_type, session_auth_info; /* int (1: certificate), pointer */
+	__u16 session_transport, session_pull;      /* receive pointer (the fd, for the default pull function); function */
+	__u16 auth_list, auth_count;                /* in auth_info: gnutls_datum_t *, unsigned int */
 	__u16 pad;
 	/* Text of the library, relative to the entry of gnutls_handshake: tells its own pull function from an application's. */
 	__s64 text_start, text_end;
 };
 
 struct library_layout {
-	__u32 kind;             /* enum library_kind */
+	__u32 kind; /* enum library_kind */
 	__u32 pad;
 	union {
 		struct openssl_layout openssl;

@@ -16,7 +16,7 @@
 enum site {
 	SITE_X509_VERIFY_CERT,
 	SITE_GNUTLS_HANDSHAKE,
-	SITE_GNUTLS_VERIFY_PEERS,    /* gnutls_certificate_verify_peers: verify_peers2 and 3 and the automatic one call it */
+	SITE_GNUTLS_VERIFY_PEERS, /* gnutls_certificate_verify_peers: verify_peers2 and 3 and the automatic one call it */
 	SITE_GNUTLS_SERVER_NAME_SET,
 	SITE_GNUTLS_DEINIT,
 	SITE_COUNT,
@@ -29,14 +29,14 @@ enum part { PART_CRYPTO = 1, PART_SSL = 2, PART_GNUTLS = 4 };
 enum { BUILD_ID_MAX = 32, VERSION_MAX = 64, REASON_MAX = 160 };
 
 struct library_answer {
-	uint32_t parts;                    /* enum part, those that answered completely */
-	uint32_t wanted;                   /* enum part, those whose functions the file has: wanted & ~parts did not answer */
-	uint64_t site[SITE_COUNT];         /* file offset for the uprobe, 0 if the function is not there */
-	char version[VERSION_MAX];         /* what the library says of itself: "3.0.22", "3.7.9" */
+	uint32_t parts;            /* enum part, those that answered completely */
+	uint32_t wanted;           /* enum part, those whose functions the file has: wanted & ~parts did not answer */
+	uint64_t site[SITE_COUNT]; /* file offset for the uprobe, 0 if the function is not there */
+	char version[VERSION_MAX]; /* what the library says of itself: "3.0.22", "3.7.9" */
 	uint8_t build_id[BUILD_ID_MAX];
 	uint32_t build_id_len;
-	char reason[REASON_MAX];           /* why wanted & ~parts did not answer, or why nothing is wanted; or empty */
-	struct openssl_layout openssl;     /* valid as far as parts says */
+	char reason[REASON_MAX];       /* why wanted & ~parts did not answer, or why nothing is wanted; or empty */
+	struct openssl_layout openssl; /* valid as far as parts says */
 	struct gnutls_layout gnutls;
 };
 

@@ -9,10 +9,10 @@
 
 struct mapping {
 	uint32_t pid;
-	uint64_t start, len;         /* of the mapping, in the process */
-	uint32_t major, minor;       /* of the file */
+	uint64_t start, len;   /* of the mapping, in the process */
+	uint32_t major, minor; /* of the file */
 	uint64_t inode, generation;
-	const char *path;            /* as the process sees it; valid during the call */
+	const char *path; /* as the process sees it; valid during the call */
 };
 typedef void (*mapping_fn)(void *context, const struct mapping *mapping);
 

@@ -7,7 +7,7 @@
 
 #include "facts.h"
 
-struct anchors;   /* certificates by subject name */
+struct anchors; /* certificates by subject name */
 
 /* From PEM text; broken or repeated blocks are counted in *ret_skipped, not fatal. Text without any gives no anchors. */
 int anchors_new(const char *pem, size_t len, struct anchors **ret, size_t *ret_skipped);

@@ -9,12 +9,12 @@
 #include "event.h"
 
 struct sink {
-	int fd;                  /* borrowed */
-	bool text;               /* readable lines instead of JSON */
+	int fd;    /* borrowed */
+	bool text; /* readable lines instead of JSON */
 	bool colour;
 	const char *host;
-	uint64_t sequence;       /* of the next event */
-	uint64_t failed;         /* events that could not be written */
+	uint64_t sequence; /* of the next event */
+	uint64_t failed;   /* events that could not be written */
 	uint64_t failed_told;
 };
 

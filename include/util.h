@@ -12,14 +12,35 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* TAKE_PTR(p): the value of p, which becomes NULL: ownership moves to the reader. TAKE_FD likewise, leaving -1. */
-#define TAKE_PTR(p) ({ __typeof__(p) taken_ = (p); (p) = NULL; taken_; })
-#define TAKE_FD(fd) ({ int taken_ = (fd); (fd) = -1; taken_; })
+#define TAKE_PTR(p)                         \
+	({                                  \
+		__typeof__(p) taken_ = (p); \
+		(p) = NULL;                 \
+		taken_;                     \
+	})
+#define TAKE_FD(fd)                \
+	({                         \
+		int taken_ = (fd); \
+		(fd) = -1;         \
+		taken_;            \
+	})
 
 /* CLEANUP(f): calls f(&variable) when it goes out of scope. */
 #define CLEANUP(f) __attribute__((cleanup(f)))
-static inline void free_cleanup(void *p) { free(*(void **)p); }
-static inline void close_cleanup(int *fd) { if (*fd >= 0) close(*fd); }
-static inline void fclose_cleanup(FILE **f) { if (*f) fclose(*f); }
+static inline void free_cleanup(void *p)
+{
+	free(*(void **)p);
+}
+static inline void close_cleanup(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+static inline void fclose_cleanup(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
 #define CLEANUP_FREE CLEANUP(free_cleanup)
 #define CLEANUP_CLOSE CLEANUP(close_cleanup)
 #define CLEANUP_FCLOSE CLEANUP(fclose_cleanup)

@@ -1,0 +1,12 @@
+/* Sub-commands: each takes argv from its own name on and returns an exit code. */
+#ifndef CMD_H
+#define CMD_H
+
+#include "exit_codes.h"
+
+int cmd_run(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_pin(int argc, char **argv);
+
+#endif

@@ -1,0 +1,20 @@
+/* The agent's configuration file, /etc/tlswarden/tlswarden.yaml unless named. */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include "agent.h"
+
+/* Values of the file, owned; a command line option goes before each. */
+struct config {
+	char **policies;
+	size_t policy_count;
+	char *output, *anchors, *user; /* or NULL */
+	bool has_events, all_events;
+	bool audit_only;
+};
+void config_clear(struct config *config);
+
+/* An exit code; what is wrong was said on standard error as file:line:column. */
+int config_read(const char *path, struct config *ret);
+
+#endif

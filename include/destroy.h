@@ -1,0 +1,14 @@
+/* Ends one TCP connection, named by its cookie. Privileged: CAP_NET_ADMIN in the socket's network namespace. */
+#ifndef DESTROY_H
+#define DESTROY_H
+
+#include <linux/types.h>
+
+#include "records.h"
+
+/* SOCK_DESTROY (sock_diag(7)) in the network namespace open at netns_fd (of /proc/PID/ns/net). The kernel looks the socket
+ * up by addresses and destroys it only if the cookie is that one. 0; -ENOENT: it is gone already; -EOPNOTSUPP: the kernel
+ * has no CONFIG_INET_DIAG_DESTROY; other -errno. The caller's own namespace is restored, or the process ends. */
+int socket_destroy(int netns_fd, const struct record_socket *socket);
+
+#endif

@@ -1,0 +1,52 @@
+/* One verification on its way through the judge: captured, decoded, judged, acted upon, told. */
+#ifndef CASE_H
+#define CASE_H
+
+#include "capture.h"
+#include "channel.h"
+#include "decode.h"
+#include "event.h"
+#include "path.h"
+#include "policy.h"
+#include "sink.h"
+
+/* What a case needs of its judge; borrowed. */
+struct bench {
+	const struct policies *policies; /* may have no policy in it, never NULL */
+	const struct anchors *anchors;   /* or NULL */
+	const struct counters *counters;
+	struct sink *sink;
+	bool audit_only, all_events;
+	const struct message_library *(*library_of)(void *context, uint32_t slot);
+	/* Sends a question to the warden and waits for its answer; false if the warden has gone. */
+	bool (*ask)(void *context, struct message *question_then_answer);
+	void *context;
+};
+
+struct case_ {
+	struct capture *capture; /* owned */
+	struct decoded decoded;
+	struct message_process process; /* pid, start, uid; the rest once process_asked */
+	bool process_asked;
+	struct message_library library; /* a copy; path empty if the slot is not known */
+	struct verdict verdict;
+	enum action_result result;
+	char *result_reason;
+	uint64_t latency_verdict_us, latency_action_us;
+};
+
+/* Takes over capture, and finds the proven path. */
+struct case_ *case_new(const struct bench *bench, struct capture *capture);
+void case_free(struct case_ *c);
+
+/* What the warden says the process is. */
+void case_process(struct case_ *c, const struct message_process *process);
+
+void case_judge(const struct bench *bench, struct case_ *c);
+/* Asks for the connection's end if the verdict says so; once. */
+void case_act(const struct bench *bench, struct case_ *c);
+/* Writes the event, if it is one that is wanted: violations, and what could not be judged whole, always. False: nobody
+ * reads any more. */
+bool case_tell(const struct bench *bench, struct case_ *c);
+
+#endif

@@ -1,0 +1,99 @@
+/* Messages between the two halves: see channel.h. Owns nothing. */
+#include "channel.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "util.h"
+
+int channel_new(int ret_ends[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_ends) < 0 ? -errno : 0;
+}
+
+int message_send(int channel, const struct message *message, int passed_fd)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {};
+	struct iovec iov = {.iov_base = (void *)message, .iov_len = sizeof(*message)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t sent;
+
+	if (passed_fd >= 0) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &passed_fd, sizeof(int));
+	}
+	do
+		sent = sendmsg(channel, &msg, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
+}
+
+static int passed_fd_take(struct msghdr *msg)
+{
+	struct cmsghdr *header = CMSG_FIRSTHDR(msg);
+	int fd = -1;
+
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(header), sizeof(int));
+	return fd;
+}
+
+static void texts_end(struct message *message)
+{
+	message->text[MESSAGE_TEXT - 1] = '\0';
+	switch (message->tag) {
+	case MESSAGE_LIBRARY:
+	case MESSAGE_UNSUPPORTED:
+		message->library.version[VERSION_MAX - 1] = '\0';
+		message->library.path[MESSAGE_PATH - 1] = '\0';
+		if (message->library.build_id_len > BUILD_ID_MAX)
+			message->library.build_id_len = 0;
+		break;
+	case MESSAGE_PROCESS_IS:
+	case MESSAGE_KILLED:
+	case MESSAGE_PROCESS:
+		message->process.exe[MESSAGE_PATH - 1] = '\0';
+		message->process.user[MESSAGE_USER - 1] = '\0';
+		break;
+	case MESSAGE_KILL:
+		message->kill.ruleset[MESSAGE_RULE - 1] = '\0';
+		message->kill.rule[MESSAGE_RULE - 1] = '\0';
+		break;
+	}
+}
+
+int message_receive(int channel, bool wait, struct message *ret, int *ret_fd)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {};
+	struct iovec iov = {.iov_base = ret, .iov_len = sizeof(*ret)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	int fd CLEANUP_CLOSE = -1;
+	ssize_t got;
+
+	do
+		got = recvmsg(channel, &msg, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == ECONNRESET ? 0 : -errno;
+	fd = passed_fd_take(&msg);
+	if (got == 0)
+		return 0;
+	if (got != sizeof(*ret) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+		return -EPROTO;
+	texts_end(ret);
+	if (ret_fd)
+		*ret_fd = TAKE_FD(fd);
+	return 1;
+}

@@ -1,0 +1,129 @@
+/* The configuration file: read by the same strict YAML reader as policies, and as strictly. The administrator's own file:
+ * read with privilege, before anything else happens. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../policy/node.h"
+#include "arena.h"
+#include "exit_codes.h"
+#include "policy.h"
+#include "util.h"
+
+enum { CONFIG_MAX = 1 << 20 };
+
+void config_clear(struct config *config)
+{
+	for (size_t i = 0; i < config->policy_count; i++)
+		free(config->policies[i]);
+	free(config->policies);
+	free(config->output);
+	free(config->anchors);
+	free(config->user);
+	*config = (struct config){};
+}
+
+struct reading {
+	const char *path;
+	struct problems *problems;
+	struct config *config;
+};
+
+static void complain(const struct reading *reading, const struct node *node, const char *what)
+{
+	problems_add(reading->problems, reading->path, node->line, node->column, "%s", what);
+}
+
+static void read_path(const struct reading *reading, const struct node *value, char **ret)
+{
+	if (!node_is_text(value))
+		complain(reading, value, "a text is wanted here");
+	else
+		*ret = xstrndup(value->text, value->len);
+}
+
+static void read_policies(const struct reading *reading, const struct node *value)
+{
+	struct config *config = reading->config;
+
+	for (const struct node *item = node_first(value); item; item = node_next(value, item)) {
+		config->policies = xrealloc(config->policies, config->policy_count + 1, sizeof(*config->policies));
+		config->policies[config->policy_count] = NULL;
+		read_path(reading, item, &config->policies[config->policy_count]);
+		if (config->policies[config->policy_count])
+			config->policy_count++;
+	}
+}
+
+static void read_word(const struct reading *reading, const struct node *value, const char *no, const char *yes, bool *ret,
+		      const char *complaint)
+{
+	if (node_is_text(value) && yes && strcmp(value->text, yes) == 0)
+		*ret = true;
+	else if (!node_is_text(value) || !no || strcmp(value->text, no) != 0)
+		complain(reading, value, complaint);
+}
+
+static void read_key(const struct reading *reading, const struct node *value)
+{
+	struct config *config = reading->config;
+	const char *key = value->key->text;
+
+	if (strcmp(key, "policies") == 0) {
+		read_policies(reading, value);
+	} else if (strcmp(key, "output") == 0) {
+		read_path(reading, value, &config->output);
+	} else if (strcmp(key, "anchors") == 0) {
+		read_path(reading, value, &config->anchors);
+	} else if (strcmp(key, "user") == 0) {
+		read_path(reading, value, &config->user);
+	} else if (strcmp(key, "events") == 0) {
+		config->has_events = true;
+		read_word(reading, value, "violations", "all", &config->all_events, "violations or all is wanted here");
+	} else if (strcmp(key, "mode") == 0) {
+		read_word(reading, value, "enforce", "audit", &config->audit_only,
+			  "audit, which overrides every policy, or enforce, which leaves it to them, is wanted here");
+	} else {
+		complain(reading, value->key, "there is no such key: policies, output, events, mode, anchors and user are");
+	}
+}
+
+static void read_document(const struct reading *reading, const struct policy_source *source)
+{
+	CLEANUP(arena_freep) struct arena *arena = arena_new();
+	struct node *root;
+
+	if (node_read(source, arena, reading->problems, &root) == 0) {
+		if (root->kind != NODE_MAP)
+			complain(reading, root, "a mapping of keys is wanted here");
+		for (const struct node *value = root->kind == NODE_MAP ? root->first : NULL; value; value = value->next)
+			read_key(reading, value);
+	}
+}
+
+int config_read(const char *path, struct config *ret)
+{
+	struct problems problems = {};
+	struct config config = {};
+	struct reading reading = {.path = path, .problems = &problems, .config = &config};
+	char *text CLEANUP_FREE = NULL;
+	size_t len;
+	int err = file_read(path, CONFIG_MAX, &text, &len);
+
+	if (err) {
+		fprintf(stderr, "tlswarden: %s: %s\n", path, strerror(-err));
+		return EXIT_USAGE;
+	}
+	read_document(&reading, &(struct policy_source){.file = path, .text = text, .len = len});
+	for (size_t i = 0; i < problems.count; i++)
+		fprintf(stderr, "%s:%u:%u: %s\n", problems.items[i].file, problems.items[i].line, problems.items[i].column,
+			problems.items[i].text);
+	if (problems.count) {
+		config_clear(&config);
+		problems_clear(&problems);
+		return EXIT_NO;
+	}
+	*ret = config;
+	return EXIT_FINE;
+}

@@ -1,0 +1,467 @@
+/* The judge's loop: messages from the warden, records from the ring, holds that are due, losses to tell of.
+ *
+ * Everything it reads is an attacker's (certificates) or a stranger's (names), and it has nothing: see sandbox.c. It owns
+ * the policies in force, the roots known, and the cases it holds. */
+#include "judge.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+#include "capture.h"
+#include "case.h"
+#include "channel.h"
+#include "hold.h"
+#include "path.h"
+#include "policy_pack.h"
+#include "sandbox.h"
+#include "sink.h"
+#include "util.h"
+
+enum {
+	TICK_MS = 500,     /* losses are told at most that much later */
+	DEFERRED_MAX = 64, /* messages that came while an answer was awaited; the warden sends few */
+};
+
+struct deferred {
+	struct message message;
+	int fd;
+};
+
+struct judge {
+	int channel;
+	struct sink sink;
+	struct bench bench;
+	struct policies *policies;
+	struct anchors *anchors;
+	struct capture_ring *ring;
+	struct message_library *libraries[LIBRARIES_MAX];
+	struct holds holds;
+	struct deferred *deferred;
+	size_t deferred_count;
+	uint32_t token;
+	struct counters told; /* as of the last events-lost */
+	uint64_t malformed_told;
+	time_t expiry_checked;
+	bool done;
+	int exit_code;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static void tell(struct judge *judge, const char *action, const char *outcome, const struct event_detail *details,
+		 size_t count)
+{
+	if (!sink_agent(&judge->sink, action, outcome, details, count))
+		judge->done = true;
+}
+
+/* --- policies ------------------------------------------------------------------------------------------------------ */
+
+static void tell_policy(struct judge *judge, const char *action, const struct policy_info *info, const char *why)
+{
+	char sha256[2 * SHA256_BYTES + 1];
+	bool enforce = info->enforce && !judge->bench.audit_only;
+	struct event_detail details[] = {
+		{.key = "policy.name", .text = info->name},
+		{.key = "policy.file", .text = info->file},
+		{.key = "policy.mode", .text = enforce ? "enforce" : "audit"},
+		{.key = "policy.sha256", .text = sha256},
+		{.key = "policy.rules", .number = (int64_t)info->rules},
+		{.key = "reason", .text = why},
+	};
+
+	hex_encode(info->sha256, SHA256_BYTES, false, sha256);
+	tell(judge, action, "success", details, ARRAY_SIZE(details) - (why ? 0 : 1));
+}
+
+static void tell_policies(struct judge *judge)
+{
+	for (size_t i = 0; i < policies_count(judge->policies); i++) {
+		struct policy_info info = policies_info(judge->policies, i);
+		tell_policy(judge, "policy-loaded", &info, NULL);
+	}
+}
+
+static void tell_rejected(struct judge *judge, const char *why)
+{
+	struct event_detail details[] = {
+		{.key = "reason", .text = why},
+		{.key = "policy.in_force", .number = (int64_t)policies_count(judge->policies)},
+	};
+	tell(judge, "policy-rejected", "failure", details, ARRAY_SIZE(details));
+}
+
+/* Moments that passed since the last look. */
+static void tell_expired(struct judge *judge)
+{
+	time_t now = time(NULL), before = judge->expiry_checked;
+
+	judge->expiry_checked = now;
+	for (size_t i = 0; i < policies_count(judge->policies); i++) {
+		struct policy_info info = policies_info(judge->policies, i);
+		if (info.has_expires && info.expires > before && info.expires <= now)
+			tell_policy(judge, "policy-expired", &info, "expires has passed: the policy no longer applies");
+		else if (info.has_enforce_until && info.enforce_until > before && info.enforce_until <= now)
+			tell_policy(judge, "policy-expired", &info, "enforce_until has passed: audit from now on");
+	}
+}
+
+static void policies_swap(struct judge *judge, int fd)
+{
+	struct policy_texts texts = {};
+	struct problems problems = {};
+	struct policies *fresh = NULL;
+	int err = fd < 0 ? -EBADF : policy_texts_unpack(fd, &texts);
+
+	if (!err)
+		err = policies_parse(texts.sources, texts.count, &fresh, &problems);
+	if (err) {
+		tell_rejected(judge, problems.count ? problems.items[0].text : strerror(-err));
+	} else {
+		policies_free(judge->policies);
+		judge->policies = fresh;
+		judge->bench.policies = fresh;
+		judge->expiry_checked = 0;
+		tell_policies(judge);
+	}
+	problems_clear(&problems);
+	policy_texts_clear(&texts);
+}
+
+/* --- messages ------------------------------------------------------------------------------------------------------ */
+
+static void library_attached(struct judge *judge, const struct message_library *library)
+{
+	char build_id[2 * BUILD_ID_MAX + 1];
+	struct event_detail details[] = {
+		{.key = "library.name", .text = library->kind == LIBRARY_GNUTLS ? "gnutls" : "openssl"},
+		{.key = "library.version", .text = library->version},
+		{.key = "library.path", .text = library->path},
+		{.key = "library.build_id", .text = build_id},
+	};
+
+	if (library->slot >= LIBRARIES_MAX)
+		return;
+	if (!judge->libraries[library->slot])
+		judge->libraries[library->slot] = xcalloc(1, sizeof(*library));
+	*judge->libraries[library->slot] = *library;
+	hex_encode(library->build_id, library->build_id_len, false, build_id);
+	tell(judge, "library-attached", "success", details, ARRAY_SIZE(details));
+}
+
+static void library_unsupported(struct judge *judge, const struct message *message)
+{
+	struct event_detail details[] = {
+		{.key = "library.path", .text = message->library.path},
+		{.key = "library.version", .text = message->library.version},
+		{.key = "reason", .text = message->text},
+	};
+	tell(judge, "library-unsupported", "failure", details, ARRAY_SIZE(details));
+}
+
+static void tell_started(struct judge *judge, int64_t libraries)
+{
+	struct event_detail details[] = {
+		{.key = "version", .text = TLSWARDEN_VERSION},
+		{.key = "libraries", .number = libraries},
+		{.key = "policies", .number = (int64_t)policies_count(judge->policies)},
+		{.key = "mode", .text = judge->bench.audit_only ? "audit" : "as the policies say"},
+	};
+	tell(judge, "agent-started", "success", details, ARRAY_SIZE(details));
+}
+
+static void message_handle(struct judge *judge, const struct message *message, int fd)
+{
+	struct event_detail lost = {.key = "lost.mappings", .number = message->number};
+
+	switch (message->tag) {
+	case MESSAGE_LIBRARY:
+		library_attached(judge, &message->library);
+		break;
+	case MESSAGE_UNSUPPORTED:
+		library_unsupported(judge, message);
+		break;
+	case MESSAGE_STARTED:
+		tell_started(judge, message->number);
+		break;
+	case MESSAGE_POLICIES:
+		policies_swap(judge, fd);
+		break;
+	case MESSAGE_POLICY_REJECTED:
+		tell_rejected(judge, message->text);
+		break;
+	case MESSAGE_LOST_MAPPINGS:
+		tell(judge, "events-lost", "failure", &lost, 1);
+		break;
+	case MESSAGE_STOP:
+		judge->done = true;
+		break;
+	}
+}
+
+static void message_defer(struct judge *judge, const struct message *message, int fd)
+{
+	/* Only a library's slot must be known at once, as records of it may be next. */
+	if (message->tag == MESSAGE_LIBRARY || message->tag == MESSAGE_UNSUPPORTED ||
+	    judge->deferred_count == DEFERRED_MAX) {
+		message_handle(judge, message, fd);
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	judge->deferred = xrealloc(judge->deferred, judge->deferred_count + 1, sizeof(*judge->deferred));
+	judge->deferred[judge->deferred_count++] = (struct deferred){.message = *message, .fd = fd};
+}
+
+static void messages_deferred(struct judge *judge)
+{
+	for (size_t i = 0; i < judge->deferred_count; i++) {
+		message_handle(judge, &judge->deferred[i].message, judge->deferred[i].fd);
+		if (judge->deferred[i].fd >= 0)
+			close(judge->deferred[i].fd);
+	}
+	judge->deferred_count = 0;
+}
+
+/* Policies may not change under a case that is being judged: other messages wait. */
+static bool warden_ask(void *context, struct message *message)
+{
+	struct judge *judge = context;
+	uint32_t token = ++judge->token;
+
+	message->token = token;
+	if (message_send(judge->channel, message, -1) < 0)
+		return false;
+	for (;;) {
+		int fd = -1, got = message_receive(judge->channel, true, message, &fd);
+		if (got <= 0)
+			return false;
+		if (message->token == token)
+			return true;
+		message_defer(judge, message, fd);
+	}
+}
+
+static void messages_read(struct judge *judge)
+{
+	struct message message;
+
+	for (;;) {
+		int fd CLEANUP_CLOSE = -1;
+		int got = message_receive(judge->channel, false, &message, &fd);
+		if (got == -EAGAIN)
+			return;
+		if (got <= 0) {
+			judge->done = true; /* the warden has gone: no probe fires any more */
+			return;
+		}
+		message_handle(judge, &message, fd);
+	}
+}
+
+/* --- verifications ------------------------------------------------------------------------------------------------- */
+
+static const struct message_library *library_of(void *context, uint32_t slot)
+{
+	struct judge *judge = context;
+
+	/* Its message is sent as soon as its probes are: it may still be on its way. */
+	if (slot < LIBRARIES_MAX && !judge->libraries[slot])
+		messages_read(judge);
+	return slot < LIBRARIES_MAX ? judge->libraries[slot] : NULL;
+}
+
+static void case_finish(struct judge *judge, struct case_ *c)
+{
+	if (!case_tell(&judge->bench, c))
+		judge->done = true;
+	case_free(c);
+}
+
+/* Nobody verified it. */
+static void case_unverified(struct judge *judge, struct case_ *c)
+{
+	c->decoded.facts.verify = VERIFY_OFF;
+	case_judge(&judge->bench, c);
+	case_act(&judge->bench, c);
+	case_finish(judge, c);
+}
+
+static void case_hold(struct judge *judge, struct case_ *c)
+{
+	const struct record_verify *verify = &c->capture->verify;
+
+	if (holds_full(&judge->holds))
+		case_unverified(judge, holds_take_due(&judge->holds, 0, true));
+	holds_add(&judge->holds, c->process.pid, verify->session, now_ns(), c);
+}
+
+/* What was learned when the handshake ended, and may be gone by now: the socket is, if it was destroyed. */
+static void case_inherit(struct case_ *c, struct case_ *held)
+{
+	if (held->process_asked)
+		case_process(c, &held->process);
+	if (held->result >= RESULT_KILLED) {
+		c->result = held->result;
+		c->result_reason = TAKE_PTR(held->result_reason);
+		c->latency_verdict_us = held->latency_verdict_us;
+		c->latency_action_us = held->latency_action_us;
+	}
+}
+
+static void on_capture(void *context, struct capture *capture)
+{
+	struct judge *judge = context;
+	struct record_verify *verify = &capture->verify;
+	struct case_ *c, *held = NULL;
+
+	if (verify->flags & VERIFY_AFTER)
+		held = holds_take(&judge->holds, verify->head.id.pid_tgid >> 32, verify->session);
+	if (held && held->capture->verify.socket.cookie)
+		verify->socket = held->capture->verify.socket;
+	c = case_new(&judge->bench, capture);
+	if (held)
+		case_inherit(c, held);
+	case_free(held);
+	case_judge(&judge->bench, c);
+	if (verify->flags & VERIFY_NONE_YET) {
+		/* What a rule condemns whatever the verification says need not wait for it. */
+		if (c->verdict.action >= ACTION_KILL)
+			case_act(&judge->bench, c);
+		case_hold(judge, c);
+		return;
+	}
+	case_act(&judge->bench, c);
+	case_finish(judge, c);
+}
+
+static void on_closed(void *context, uint32_t pid, uint64_t session)
+{
+	struct judge *judge = context;
+	struct case_ *held = holds_take(&judge->holds, pid, session);
+
+	if (held)
+		case_unverified(judge, held);
+}
+
+static void tell_losses(struct judge *judge)
+{
+	struct counters now = *judge->bench.counters;
+	uint64_t malformed = capture_ring_malformed(judge->ring);
+	struct event_detail details[] = {
+		{.key = "lost.verifications", .number = (int64_t)now.lost_verify},
+		{.key = "lost.certificates", .number = (int64_t)now.lost_cert},
+		{.key = "lost.calls", .number = (int64_t)now.lost_call},
+		{.key = "lost.malformed", .number = (int64_t)malformed},
+	};
+
+	if (now.lost_verify == judge->told.lost_verify && now.lost_cert == judge->told.lost_cert &&
+	    now.lost_call == judge->told.lost_call && malformed == judge->malformed_told)
+		return;
+	judge->told = now;
+	judge->malformed_told = malformed;
+	tell(judge, "events-lost", "failure", details, ARRAY_SIZE(details));
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
+static void judge_loop(struct judge *judge)
+{
+	struct case_ *due;
+
+	while (!judge->done) {
+		int wait = holds_wait_ms(&judge->holds, now_ns());
+		struct pollfd polled[] = {
+			{.fd = judge->channel, .events = POLLIN},
+			{.fd = capture_ring_fd(judge->ring), .events = POLLIN},
+		};
+
+		poll(polled, ARRAY_SIZE(polled), wait >= 0 && wait < TICK_MS ? wait : TICK_MS);
+		messages_read(judge);
+		capture_ring_drain(judge->ring);
+		messages_deferred(judge);
+		while ((due = holds_take_due(&judge->holds, now_ns(), false)))
+			case_unverified(judge, due);
+		tell_losses(judge);
+		tell_expired(judge);
+	}
+}
+
+static void judge_end(struct judge *judge)
+{
+	const struct counters *counters = judge->bench.counters;
+	struct event_detail details[] = {
+		{.key = "verifications", .number = (int64_t)counters->verifications},
+		{.key = "not_tls", .number = (int64_t)counters->not_tls},
+		{.key = "no_certificate", .number = (int64_t)counters->no_certificate},
+		{.key = "lost.verifications", .number = (int64_t)counters->lost_verify},
+		{.key = "lost.certificates", .number = (int64_t)counters->lost_cert},
+		{.key = "lost.calls", .number = (int64_t)counters->lost_call},
+	};
+	struct case_ *held;
+
+	capture_ring_drain(judge->ring);
+	while ((held = holds_take_due(&judge->holds, 0, true)))
+		case_unverified(judge, held);
+	tell_losses(judge);
+	tell(judge, "agent-stopped", "success", details, ARRAY_SIZE(details));
+	capture_ring_free(judge->ring);
+	for (size_t i = 0; i < LIBRARIES_MAX; i++)
+		free(judge->libraries[i]);
+	free(judge->deferred);
+	anchors_free(judge->anchors);
+	policies_free(judge->policies);
+}
+
+static int judge_confine(struct judge *judge, const struct judge_setup *setup)
+{
+	const char *step;
+	int err = capture_ring_new(setup->ring_map, on_capture, on_closed, judge, &judge->ring);
+
+	if (err) {
+		fprintf(stderr, "tlswarden: the ring buffer cannot be read: %s\n", strerror(-err));
+		return err;
+	}
+	tzset(); /* reads a file, as certificate_init may */
+	certificate_init();
+	err = sandbox_enter(setup->uid, setup->gid, &step);
+	if (err)
+		fprintf(stderr, "tlswarden: the judge cannot be confined: %s: %s\n", step, strerror(-err));
+	return err;
+}
+
+int judge_main(struct judge_setup *setup)
+{
+	static struct judge judge; /* the holds are large */
+	size_t skipped;
+
+	judge = (struct judge){
+		.channel = setup->channel,
+		.policies = setup->policies,
+		.sink = {.fd = setup->output, .text = setup->text, .colour = setup->colour, .host = setup->host},
+		.bench = {.policies = setup->policies,
+			  .counters = setup->counters,
+			  .sink = &judge.sink,
+			  .audit_only = setup->audit_only,
+			  .all_events = setup->all_events,
+			  .library_of = library_of,
+			  .ask = warden_ask,
+			  .context = &judge},
+	};
+	if (judge_confine(&judge, setup))
+		return 1;
+	if (setup->anchors_pem && anchors_new(setup->anchors_pem, setup->anchors_len, &judge.anchors, &skipped) == 0)
+		judge.bench.anchors = judge.anchors;
+	tell_policies(&judge);
+	judge_loop(&judge);
+	judge_end(&judge);
+	return judge.exit_code;
+}
