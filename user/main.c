@@ -1,0 +1,54 @@
+/* tlswarden: names the sub-commands and hands over. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "library.h"
+#include "util.h"
+
+static const struct command {
+	const char *name, *what;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{"run", "the agent: watch, judge, log, and end connections", cmd_run},
+	{"watch", "a readable line for each verification on this host; no policy needed", cmd_watch},
+	{"check", "strict check of policy files", cmd_check},
+	{"pin", "the pins of a certificate file or of a live host", cmd_pin},
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: tlswarden COMMAND [OPTION]...\n\n"
+	      "Sees which certificates the processes of this host accept, judges them by policy, and ends what must not be.\n\n",
+	      out);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].what);
+	fputs("\n  --version, --help; tlswarden COMMAND --help tells more of each\n\n"
+	      "Exit status: 0 fine; 1 the answer is no; 2 the command line is wrong or a file cannot be read;\n"
+	      "3 this machine cannot do it, and the message says what is missing.\n",
+	      out);
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	/* How the agent asks a library in a process of its own: see user/library/ask.c. */
+	if (!strcmp(name, "ask-library"))
+		return library_answer_main();
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(name, commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	if (!strcmp(name, "--version")) {
+		puts("tlswarden " TLSWARDEN_VERSION);
+		return EXIT_FINE;
+	}
+	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+		usage(stdout);
+		return EXIT_FINE;
+	}
+	if (*name)
+		fprintf(stderr, "tlswarden: there is no command %s\n\n", name);
+	usage(stderr);
+	return EXIT_USAGE;
+}
