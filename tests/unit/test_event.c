@@ -85,7 +85,8 @@ static void assert_keys(struct json_object *object, const char *path, const char
 	char have[1024] = "";
 
 	assert_true(json_object_is_type(value, json_type_object));
-	json_object_object_foreach(value, key, unused) {
+	json_object_object_foreach(value, key, unused)
+	{
 		(void)unused;
 		snprintf(have + strlen(have), sizeof(have) - strlen(have), "%s%s", *have ? " " : "", key);
 	}
@@ -112,34 +113,39 @@ static void killed_violation_is_the_documented_event(void **state)
 		"\"tls\":{\"client\":{\"server_name\":\"one.one.one.one\"},"
 		"\"server\":{\"subject\":\"CN=1.1.1.1\",\"issuer\":\"CN=Fina RDC 2020,O=Financijska agencija,C=HR\","
 		"\"not_before\":\"2024-02-18T12:00:00Z\",\"not_after\":\"2025-02-18T12:00:00Z\","
-		"\"hash\":{\"sha256\":\"" SHA("41") "\"},"
-		"\"x509\":{\"serial_number\":\"0A0B\",\"alternative_names\":[\"1.1.1.1\",\"test.example\"],"
-		"\"public_key_algorithm\":\"RSA\",\"public_key_size\":2048,"
-		"\"signature_algorithm\":\"sha256WithRSAEncryption\"}}},"
-		"\"rule\":{\"id\":\"resolver-issuer\",\"name\":\"only these CAs\",\"ruleset\":\"public-resolvers\"},"
-		"\"tlswarden\":{\"role\":\"client\",\"library\":{\"name\":\"openssl\",\"version\":\"3.0.22\","
-		"\"path\":\"/usr/lib/libssl.so.3\",\"build_id\":\"deadbeef\"},"
-		"\"verify\":{\"result\":\"ok\",\"code\":0,\"mode\":\"peer\",\"expected_host\":\"one.one.one.one\"},"
-		"\"chain\":[{\"subject\":\"CN=1.1.1.1\",\"issuer\":\"CN=Fina RDC 2020,O=Financijska agencija,C=HR\","
-		"\"serial\":\"0A0B\",\"sha256\":\"" SHA("41") "\","
-		"\"spki_sha256\":\"QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=\",\"not_before\":\"2024-02-18T12:00:00Z\","
-		"\"not_after\":\"2025-02-18T12:00:00Z\",\"presented\":true,\"proven\":true},"
-		"{\"subject\":\"CN=Fina RDC 2020,O=Financijska agencija,C=HR\",\"issuer\":\"CN=Fina Root CA,C=HR\","
-		"\"serial\":\"02\",\"sha256\":\"" SHA("51") "\","
-		"\"spki_sha256\":\"UlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlI=\",\"not_before\":\"2024-02-18T12:00:00Z\","
-		"\"not_after\":\"2025-02-18T12:00:00Z\",\"presented\":true,\"proven\":true},"
-		"{\"subject\":\"CN=Fina Root CA,C=HR\",\"issuer\":\"CN=Fina Root CA,C=HR\",\"serial\":\"01\","
-		"\"sha256\":\"" SHA("61") "\",\"spki_sha256\":\"YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI=\","
-		"\"not_before\":\"2024-02-18T12:00:00Z\",\"not_after\":\"2025-02-18T12:00:00Z\",\"presented\":false,"
-		"\"proven\":true,\"anchor\":true}],"
-		"\"socket\":{\"cookie\":\"4711\",\"how\":\"fd\"},"
-		"\"violations\":[{\"rule\":\"old-key\",\"ruleset\":\"lab\",\"reason\":\"2048 bits\",\"action\":\"log\"},"
-		"{\"rule\":\"resolver-issuer\",\"ruleset\":\"public-resolvers\",\"reason\":\"no key of @resolver-cas\","
-		"\"action\":\"kill\"}],"
-		"\"policy\":{\"name\":\"public-resolvers\",\"mode\":\"enforce\",\"sha256\":\"abcd" X8("00") X8("00") X8("00")
-		"000000000000\"},"
-		"\"action\":{\"requested\":\"kill\",\"result\":\"killed\"},"
-		"\"latency_us\":{\"verdict\":143,\"action\":201},\"lost_before\":0}}\n";
+		"\"hash\":{\"sha256\":\"" SHA(
+			"41") "\"},"
+			      "\"x509\":{\"serial_number\":\"0A0B\",\"alternative_names\":[\"1.1.1.1\",\"test.example\"],"
+			      "\"public_key_algorithm\":\"RSA\",\"public_key_size\":2048,"
+			      "\"signature_algorithm\":\"sha256WithRSAEncryption\"}}},"
+			      "\"rule\":{\"id\":\"resolver-issuer\",\"name\":\"only these CAs\",\"ruleset\":\"public-resolvers\"},"
+			      "\"tlswarden\":{\"role\":\"client\",\"library\":{\"name\":\"openssl\",\"version\":\"3.0.22\","
+			      "\"path\":\"/usr/lib/libssl.so.3\",\"build_id\":\"deadbeef\"},"
+			      "\"verify\":{\"result\":\"ok\",\"code\":0,\"mode\":\"peer\",\"expected_host\":\"one.one.one.one\"},"
+			      "\"chain\":[{\"subject\":\"CN=1.1.1.1\",\"issuer\":\"CN=Fina RDC 2020,O=Financijska agencija,C=HR\","
+			      "\"serial\":\"0A0B\",\"sha256\":\"" SHA(
+				      "41") "\","
+					    "\"spki_sha256\":\"QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=\",\"not_before\":\"2024-02-18T12:00:00Z\","
+					    "\"not_after\":\"2025-02-18T12:00:00Z\",\"presented\":true,\"proven\":true},"
+					    "{\"subject\":\"CN=Fina RDC 2020,O=Financijska agencija,C=HR\",\"issuer\":\"CN=Fina Root CA,C=HR\","
+					    "\"serial\":\"02\",\"sha256\":\"" SHA(
+						    "51") "\","
+							  "\"spki_sha256\":\"UlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlI=\",\"not_before\":\"2024-02-18T12:00:00Z\","
+							  "\"not_after\":\"2025-02-18T12:00:00Z\",\"presented\":true,\"proven\":true},"
+							  "{\"subject\":\"CN=Fina Root CA,C=HR\",\"issuer\":\"CN=Fina Root CA,C=HR\",\"serial\":\"01\","
+							  "\"sha256\":\"" SHA(
+								  "61") "\",\"spki_sha256\":\"YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI=\","
+									"\"not_before\":\"2024-02-18T12:00:00Z\",\"not_after\":\"2025-02-18T12:00:00Z\",\"presented\":false,"
+									"\"proven\":true,\"anchor\":true}],"
+									"\"socket\":{\"cookie\":\"4711\",\"how\":\"fd\"},"
+									"\"violations\":[{\"rule\":\"old-key\",\"ruleset\":\"lab\",\"reason\":\"2048 bits\",\"action\":\"log\"},"
+									"{\"rule\":\"resolver-issuer\",\"ruleset\":\"public-resolvers\",\"reason\":\"no key of @resolver-cas\","
+									"\"action\":\"kill\"}],"
+									"\"policy\":{\"name\":\"public-resolvers\",\"mode\":\"enforce\",\"sha256\":\"abcd" X8(
+										"00") X8("00")
+										X8("00") "000000000000\"},"
+											 "\"action\":{\"requested\":\"kill\",\"result\":\"killed\"},"
+											 "\"latency_us\":{\"verdict\":143,\"action\":201},\"lost_before\":0}}\n";
 	CLEANUP_FREE char *line = NULL;
 	CLEANUP_PUT struct json_object *object = NULL;
 	struct sample s;
@@ -181,8 +187,10 @@ static void failed_action_tells_why(void **state)
 		enum action_result result;
 		const char *name, *type;
 	} cases[] = {
-		{RESULT_NONE, "none", "allowed"}, {RESULT_KILLED, "killed", "denied"},
-		{RESULT_PROCESS_KILLED, "process-killed", "denied"}, {RESULT_REJECTED, "rejected", "denied"},
+		{RESULT_NONE, "none", "allowed"},
+		{RESULT_KILLED, "killed", "denied"},
+		{RESULT_PROCESS_KILLED, "process-killed", "denied"},
+		{RESULT_REJECTED, "rejected", "denied"},
 		{RESULT_FAILED, "failed", "allowed"},
 	};
 	struct sample s;
@@ -210,8 +218,10 @@ static void peer_verified_has_no_rule(void **state)
 		enum verify_result verify;
 		const char *name, *outcome;
 	} cases[] = {
-		{VERIFY_OK, "ok", "success"}, {VERIFY_FAILED, "failed", "failure"},
-		{VERIFY_FAILED_IGNORED, "failed-ignored", "failure"}, {VERIFY_OFF, "off", "unknown"},
+		{VERIFY_OK, "ok", "success"},
+		{VERIFY_FAILED, "failed", "failure"},
+		{VERIFY_FAILED_IGNORED, "failed-ignored", "failure"},
+		{VERIFY_OFF, "off", "unknown"},
 		{VERIFY_PENDING, "off", "unknown"},
 	};
 	struct sample s;
@@ -228,7 +238,8 @@ static void peer_verified_has_no_rule(void **state)
 
 		s.facts.verify = cases[i].verify;
 		object = write_and_parse(&s);
-		assert_keys(object, "", "@timestamp ecs event host process container service source destination network tls tlswarden");
+		assert_keys(object, "",
+			    "@timestamp ecs event host process container service source destination network tls tlswarden");
 		assert_keys(object, "event", "kind category type action outcome sequence");
 		assert_text(object, "event.kind", "event");
 		assert_text(object, "event.type.0", "info");
@@ -276,7 +287,7 @@ static void unparsed_leaf_is_known_by_its_hash(void **state)
 
 	(void)state;
 	sample_init(&s);
-	s.leaf = (struct certificate){.error = "not DER"};
+	s.leaf = (struct certificate){.error = "not DER", .der_len = 7};
 	memset(s.leaf.sha256, 0xf0, sizeof(s.leaf.sha256));
 	s.facts.certs[0].proven = s.facts.certs[1].proven = false;
 	s.facts.path_count = 0;
@@ -349,8 +360,7 @@ static void hostile_text_stays_on_one_line(void **state)
 	s.head.host = "web\n1";
 	s.leaf.subject = "CN=\\\\\"quoted\\x00\", O=caf\xc3\xa9";
 	object = write_and_parse(&s);
-	assert_text(object, "process.executable",
-		    "/tmp/a\\x0a{\"x\":1}\\x09\\x1b[31m\\xff\\xc3(\"\\xe2\\x80\\xa8\\\\end");
+	assert_text(object, "process.executable", "/tmp/a\\x0a{\"x\":1}\\x09\\x1b[31m\\xff\\xc3(\"\\xe2\\x80\\xa8\\\\end");
 	assert_text(object, "process.user.name", "bad\\xf5user");
 	assert_text(object, "service.name", "u\\x0d.service");
 	assert_text(object, "host.name", "web\\x0a1");
@@ -412,8 +422,9 @@ static void a_cut_falls_between_characters(void **state)
 {
 	static const struct {
 		const char *unit;
-		size_t whole;   /* bytes of the 1024 that stay, after one byte in front */
-	} cases[] = {{"\xc3\xa9", 1023}, {"\xe2\x82\xac", 1024}, {"\xf0\x9f\x98\x80", 1021}, {"\\x0a", 1021}, {"\\\\", 1023}};
+		size_t whole; /* bytes of the 1024 that stay, after one byte in front */
+	} cases[] = {
+		{"\xc3\xa9", 1023}, {"\xe2\x82\xac", 1024}, {"\xf0\x9f\x98\x80", 1021}, {"\\x0a", 1021}, {"\\\\", 1023}};
 	struct sample s;
 
 	(void)state;
@@ -440,15 +451,18 @@ static void agent_events_nest_their_details(void **state)
 	static const struct {
 		const char *action, *category, *type;
 	} cases[] = {
-		{"agent-started", "process", "start"}, {"agent-stopped", "process", "end"},
-		{"policy-loaded", "host", "change"}, {"policy-rejected", "host", "info"},
-		{"policy-expired", "host", "change"}, {"library-attached", "host", "info"},
+		{"agent-started", "process", "start"},   {"agent-stopped", "process", "end"},
+		{"policy-loaded", "host", "change"},     {"policy-rejected", "host", "info"},
+		{"policy-expired", "host", "change"},    {"library-attached", "host", "info"},
 		{"library-unsupported", "host", "info"}, {"events-lost", "host", "info"},
-		{"gate-timeout", "host", "info"}, {"sink-failed", "host", "info"},
+		{"gate-timeout", "host", "info"},        {"sink-failed", "host", "info"},
 	};
 	static const struct event_detail details[] = {
-		{"library.path", "/lib/\n/libssl.so", 0}, {"count", NULL, -3}, {"library.version", "3.0.22", 0},
-		{"count.more", "kept", 0}, {"a.b.c", NULL, INT64_MAX},
+		{"library.path", "/lib/\n/libssl.so", 0},
+		{"count", NULL, -3},
+		{"library.version", "3.0.22", 0},
+		{"count.more", "kept", 0},
+		{"a.b.c", NULL, INT64_MAX},
 	};
 	struct event_head head = {.time_us = 0, .sequence = 1, .host = "web1"};
 

@@ -24,19 +24,22 @@ static void watch_lines_have_columns(void **state)
 
 	(void)state;
 	sample_init(&s);
-	assert_line(&s, false, "01:02:03.123 curl[812]        1.1.1.1:853         one.one.one.one          "
-			       "Fina RDC 2020        VIOLATION resolver-issuer and 1 more (killed)\n");
+	assert_line(&s, false,
+		    "01:02:03.123 curl[812]        1.1.1.1:853         one.one.one.one          "
+		    "Fina RDC 2020        VIOLATION resolver-issuer and 1 more (killed)\n");
 	s.verdict.count = 1;
 	s.verdict.strongest = 0;
 	s.v.result = RESULT_NONE;
-	assert_line(&s, true, "\033[2m01:02:03.123\033[0m curl[812]        1.1.1.1:853         one.one.one.one          "
-			      "Fina RDC 2020        \033[1;31mVIOLATION old-key (logged)\033[0m\n");
+	assert_line(&s, true,
+		    "\033[2m01:02:03.123\033[0m curl[812]        1.1.1.1:853         one.one.one.one          "
+		    "Fina RDC 2020        \033[1;31mVIOLATION old-key (logged)\033[0m\n");
 	s.verdict.count = 0;
 	s.facts.peer = (struct address){16, {0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
 	s.facts.server_name = NULL;
 	s.facts.expected_host = "checked.example";
-	assert_line(&s, false, "01:02:03.123 curl[812]        [2001:db8::1]:853   checked.example          "
-			       "Fina RDC 2020        ok\n");
+	assert_line(&s, false,
+		    "01:02:03.123 curl[812]        [2001:db8::1]:853   checked.example          "
+		    "Fina RDC 2020        ok\n");
 	s.facts.expected_host = NULL;
 	s.facts.peer = (struct address){0};
 	s.facts.verify = VERIFY_FAILED;
@@ -44,8 +47,9 @@ static void watch_lines_have_columns(void **state)
 	s.facts.truncated = true;
 	s.v.context.comm = "a-process-of-15";
 	s.v.context.pid = 4194304;
-	assert_line(&s, false, "01:02:03.123 a-process-of-15[4194304] ?           1.1.1.1                  "
-			       "Fina RDC 2020        failed (code 20) [certificates missing]\n");
+	assert_line(&s, false,
+		    "01:02:03.123 a-process-of-15[4194304] ?           1.1.1.1                  "
+		    "Fina RDC 2020        failed (code 20) [certificates missing]\n");
 }
 
 static void watch_verdicts(void **state)
@@ -56,8 +60,10 @@ static void watch_verdicts(void **state)
 		enum verify_result verify;
 		const char *end;
 	} cases[] = {
-		{0, RESULT_NONE, VERIFY_OK, " ok\n"}, {0, RESULT_NONE, VERIFY_OFF, " off\n"},
-		{0, RESULT_NONE, VERIFY_PENDING, " off\n"}, {0, RESULT_NONE, VERIFY_FAILED, " failed (code 20)\n"},
+		{0, RESULT_NONE, VERIFY_OK, " ok\n"},
+		{0, RESULT_NONE, VERIFY_OFF, " off\n"},
+		{0, RESULT_NONE, VERIFY_PENDING, " off\n"},
+		{0, RESULT_NONE, VERIFY_FAILED, " failed (code 20)\n"},
 		{0, RESULT_NONE, VERIFY_FAILED_IGNORED, " failed (code 20), ignored\n"},
 		{1, RESULT_NONE, VERIFY_OK, " VIOLATION old-key (logged)\n"},
 		{1, RESULT_WOULD_KILL, VERIFY_OK, " VIOLATION old-key (would kill)\n"},
@@ -133,14 +139,16 @@ static void watch_survives_what_is_not_known(void **state)
 	s.verdict.count = 0;
 	s.facts = (struct facts){.verify = VERIFY_OFF};
 	s.v.context = (struct event_context){0};
-	assert_line(&s, false, "01:02:03.123 ?                ?                   -                        "
-			       "-                    off\n");
+	assert_line(&s, false,
+		    "01:02:03.123 ?                ?                   -                        "
+		    "-                    off\n");
 	s.leaf = (struct certificate){.error = "not DER"};
 	s.facts.certs[0].certificate = &s.leaf;
 	s.facts.certs_count = 1;
 	s.facts.server_name = "a-very-long-label-that-hides.the-owner.of.the-name.example.com";
-	assert_line(&s, false, "01:02:03.123 ?                ?                   …hides.the-owner.of.the-name.example.com "
-			       "(unreadable) off\n");
+	assert_line(&s, false,
+		    "01:02:03.123 ?                ?                   …hides.the-owner.of.the-name.example.com "
+		    "(unreadable) off\n");
 }
 
 static void agent_lines(void **state)

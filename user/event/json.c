@@ -14,28 +14,33 @@
 #include "util.h"
 
 enum {
-	SANS_SHOWN = 256,       /* more: tlswarden.alternative_names_left_out says how many; policies judge them all */
-	VIOLATIONS_SHOWN = 32,  /* more: tlswarden.violations_left_out; rule and policy still name the strongest of all */
+	SANS_SHOWN = 256,      /* more: tlswarden.alternative_names_left_out says how many; policies judge them all */
+	VIOLATIONS_SHOWN = 32, /* more: tlswarden.violations_left_out; rule and policy still name the strongest of all */
 };
 
 static const char *const result_names[] = {
-	[RESULT_NONE] = "none", [RESULT_WOULD_KILL] = "would-kill", [RESULT_KILLED] = "killed",
-	[RESULT_PROCESS_KILLED] = "process-killed", [RESULT_REJECTED] = "rejected", [RESULT_FAILED] = "failed",
+	[RESULT_NONE] = "none",         [RESULT_WOULD_KILL] = "would-kill",
+	[RESULT_KILLED] = "killed",     [RESULT_PROCESS_KILLED] = "process-killed",
+	[RESULT_REJECTED] = "rejected", [RESULT_FAILED] = "failed",
 };
 _Static_assert(ARRAY_SIZE(result_names) == RESULT_FAILED + 1, "a result without a name");
 
 /* VERIFY_PENDING reads "off": an event is written when the waiting is over, and then nobody has verified. */
 static const char *const verify_names[] = {
-	[VERIFY_OK] = "ok", [VERIFY_FAILED] = "failed", [VERIFY_FAILED_IGNORED] = "failed-ignored", [VERIFY_OFF] = "off",
-	[VERIFY_PENDING] = "off",
+	[VERIFY_OK] = "ok",   [VERIFY_FAILED] = "failed", [VERIFY_FAILED_IGNORED] = "failed-ignored",
+	[VERIFY_OFF] = "off", [VERIFY_PENDING] = "off",
 };
 _Static_assert(ARRAY_SIZE(verify_names) == VERIFY_PENDING + 1, "a verify result without a name");
 
 static const char *const role_names[] = {
-	[FACTS_ROLE_UNKNOWN] = "unknown", [FACTS_ROLE_CLIENT] = "client", [FACTS_ROLE_SERVER] = "server",
+	[FACTS_ROLE_UNKNOWN] = "unknown",
+	[FACTS_ROLE_CLIENT] = "client",
+	[FACTS_ROLE_SERVER] = "server",
 };
 static const char *const library_names[] = {
-	[LIBRARY_NONE] = NULL, [LIBRARY_OPENSSL] = "openssl", [LIBRARY_GNUTLS] = "gnutls",
+	[LIBRARY_NONE] = NULL,
+	[LIBRARY_OPENSSL] = "openssl",
+	[LIBRARY_GNUTLS] = "gnutls",
 };
 
 static const struct violation *strongest(const struct verdict *verdict)
@@ -100,7 +105,7 @@ static struct json_object *process_block(const struct event_verification *v)
 		snprintf(text, sizeof(text), "%" PRIu32 "-%" PRIu64, context->pid, context->start_ticks);
 		object_text(process, "entity_id", text, ID_TEXT_MAX);
 	}
-	if (v->facts->uid != UINT32_MAX) {   /* (uid_t)-1 is no user */
+	if (v->facts->uid != UINT32_MAX) { /* (uid_t)-1 is no user */
 		snprintf(text, sizeof(text), "%" PRIu32, v->facts->uid);
 		object_text(user, "id", text, ID_TEXT_MAX);
 	}
@@ -181,7 +186,7 @@ static void put_leaf(struct json_object *side, const struct facts *facts)
 		object_time(side, "not_after", leaf->not_after);
 	}
 	if (leaf)
-		object_hex(hash, "sha256", leaf->sha256, sizeof(leaf->sha256), true);
+		object_hex(hash, "sha256", leaf->sha256, leaf->der_len ? sizeof(leaf->sha256) : 0, true);
 	object_child(side, "hash", hash);
 	if (leaf && leaf->parsed)
 		object_child(side, "x509", x509_block(leaf));
@@ -245,7 +250,7 @@ static struct json_object *chain_entry(const struct certificate *certificate, bo
 		object_text(entry, "issuer", certificate->issuer, TEXT_MAX);
 		object_text(entry, "serial", certificate->serial, TEXT_MAX);
 	}
-	object_hex(entry, "sha256", certificate->sha256, sizeof(certificate->sha256), true);
+	object_hex(entry, "sha256", certificate->sha256, certificate->der_len ? sizeof(certificate->sha256) : 0, true);
 	if (certificate->parsed) {
 		pin_encode(certificate->spki_sha256, pin);
 		object_text(entry, "spki_sha256", pin, ID_TEXT_MAX);
@@ -262,7 +267,8 @@ static struct json_object *chain_entry(const struct certificate *certificate, bo
 static bool in_certs(const struct facts *facts, const struct certificate *certificate)
 {
 	for (size_t i = 0; i < facts->certs_count; i++)
-		if (memcmp(facts->certs[i].certificate->sha256, certificate->sha256, SHA256_BYTES) == 0)
+		if (facts->certs[i].certificate &&
+		    memcmp(facts->certs[i].certificate->sha256, certificate->sha256, SHA256_BYTES) == 0)
 			return true;
 	return false;
 }
@@ -294,7 +300,7 @@ static struct json_object *socket_block(const struct event_context *context)
 	struct json_object *socket = object_begin();
 	char cookie[32];
 
-	if (context->socket_cookie) {   /* text: JSON's readers hold numbers in 53 bits */
+	if (context->socket_cookie) { /* text: JSON's readers hold numbers in 53 bits */
 		snprintf(cookie, sizeof(cookie), "%" PRIu64, context->socket_cookie);
 		object_text(socket, "cookie", cookie, ID_TEXT_MAX);
 	}

@@ -131,12 +131,12 @@ static bool format_seconds(int64_t seconds, char *out, size_t size)
 
 void object_time(struct json_object *object, const char *key, int64_t seconds)
 {
-	char text[64];
+	char text[64], *utc CLEANUP_FREE = NULL;
 
-	if (!format_seconds(seconds, text, sizeof(text) - 1))
+	if (!format_seconds(seconds, text, sizeof(text)))
 		return;
-	strcat(text, "Z");
-	put(object, key, json_object_new_string(text));
+	utc = xasprintf("%sZ", text);
+	put(object, key, json_object_new_string(utc));
 }
 
 void object_child(struct json_object *object, const char *key, struct json_object *child)

@@ -13,10 +13,10 @@
 
 /* Bytes of one text before JSON's own escaping. Beyond it the text is cut between two characters and ends in "…". */
 enum {
-	TEXT_MAX = 1024,        /* names in certificates, reasons */
-	ID_TEXT_MAX = 256,      /* ids of rules, names of policies, users, units */
-	SAN_TEXT_MAX = 512,     /* a DNS name has at most 253 */
-	PATH_TEXT_MAX = 4096,   /* paths; details of the agent's own events */
+	TEXT_MAX = 1024,      /* names in certificates, reasons */
+	ID_TEXT_MAX = 256,    /* ids of rules, names of policies, users, units */
+	SAN_TEXT_MAX = 512,   /* a DNS name has at most 253 */
+	PATH_TEXT_MAX = 4096, /* paths; details of the agent's own events */
 };
 
 struct json_object *object_begin(void);

@@ -12,8 +12,8 @@ static struct event_head head_next(struct sink *sink)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (struct event_head){.time_us = now.tv_sec * 1000000LL + now.tv_nsec / 1000, .sequence = sink->sequence++,
-				   .host = sink->host};
+	return (struct event_head){
+		.time_us = now.tv_sec * 1000000LL + now.tv_nsec / 1000, .sequence = sink->sequence++, .host = sink->host};
 }
 
 /* 0 or -errno. */
@@ -53,8 +53,8 @@ static char *failed_line(struct sink *sink)
 	struct event_head head = head_next(sink);
 	struct event_detail detail = {.key = "sink.failed", .number = (int64_t)sink->failed};
 
-	return (sink->text ? event_agent_text(&head, "sink-failed", "failure", &detail, 1, sink->colour)
-			   : event_agent_json(&head, "sink-failed", "failure", &detail, 1));
+	return (sink->text ? event_agent_text(&head, "sink-failed", "failure", &detail, 1, sink->colour) :
+			     event_agent_json(&head, "sink-failed", "failure", &detail, 1));
 }
 
 /* Takes over line. */
@@ -76,14 +76,14 @@ bool sink_verification(struct sink *sink, const struct event_verification *verif
 {
 	struct event_head head = head_next(sink);
 
-	return sink_line(sink, sink->text ? event_verification_text(&head, verification, sink->colour)
-					  : event_verification_json(&head, verification));
+	return sink_line(sink, sink->text ? event_verification_text(&head, verification, sink->colour) :
+					    event_verification_json(&head, verification));
 }
 
 bool sink_agent(struct sink *sink, const char *action, const char *outcome, const struct event_detail *details, size_t count)
 {
 	struct event_head head = head_next(sink);
 
-	return sink_line(sink, sink->text ? event_agent_text(&head, action, outcome, details, count, sink->colour)
-					  : event_agent_json(&head, action, outcome, details, count));
+	return sink_line(sink, sink->text ? event_agent_text(&head, action, outcome, details, count, sink->colour) :
+					    event_agent_json(&head, action, outcome, details, count));
 }

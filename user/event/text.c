@@ -26,7 +26,7 @@ enum { NAME_WIDTH = 40, ISSUER_WIDTH = 32, COMM_WIDTH = 24 };
 
 struct line {
 	char *text;
-	size_t width;   /* characters that show */
+	size_t width; /* characters that show */
 };
 
 static size_t width_of(const char *text)
@@ -237,7 +237,7 @@ static void add_verify(struct line *line, const struct facts *facts, bool colour
 		text = xasprintf("failed (code %d), ignored", facts->verify_code);
 		break;
 	case VERIFY_OFF:
-	case VERIFY_PENDING:   /* as in json.c: the waiting is over, nobody verified */
+	case VERIFY_PENDING: /* as in json.c: the waiting is over, nobody verified */
 		break;
 	}
 	line_add(line, text ? text : "off", colour ? YELLOW : NULL);
@@ -288,7 +288,8 @@ char *event_agent_text(const struct event_head *head, const char *action, const 
 		line_to(&line, AT_NAME);
 	for (size_t i = 0; i < count; i++) {
 		CLEANUP_FREE char *safe = details[i].text ? text_escape(details[i].text, strlen(details[i].text)) : NULL;
-		CLEANUP_FREE char *cut = safe ? text_cut(safe, PATH_TEXT_MAX) : xasprintf("%lld", (long long)details[i].number);
+		CLEANUP_FREE char *cut = safe ? text_cut(safe, PATH_TEXT_MAX) :
+						xasprintf("%lld", (long long)details[i].number);
 		CLEANUP_FREE char *pair = xasprintf("%s%s=%s", i ? " " : "", details[i].key, cut);
 
 		line_add(&line, pair, NULL);

@@ -115,7 +115,7 @@ int library_ask(int fd, struct library_answer *ret)
 {
 	CLEANUP_CLOSE int read_end = -1;
 	CLEANUP_CLOSE int write_end = -1;
-	struct library_answer answer;
+	struct library_answer answer = {0};
 	int ends[2], r, ended;
 	struct stat st;
 	pid_t pid;

@@ -16,12 +16,12 @@ enum {
 	PIECE = 1 << 20,
 	NEEDLE_MAX = 32,
 	BUCKETS = 4096,
-	SCAN_MAX = 1 << 30,              /* bytes of a file that are searched; a larger one is not asked, its reason says so */
+	SCAN_MAX = 1 << 30, /* bytes of a file that are searched; a larger one is not asked, its reason says so */
 };
 
 struct catalog {
-	struct catalog_file *buckets[BUCKETS];   /* along in_bucket */
-	struct catalog_file *first;              /* all, along next */
+	struct catalog_file *buckets[BUCKETS]; /* along in_bucket */
+	struct catalog_file *first;            /* all, along next */
 };
 
 void catalog_new(struct catalog **ret)

@@ -78,7 +78,7 @@ static struct elf_table table_at(const struct elf_file *elf, uint64_t address, u
 
 static void dynamic_read(struct elf_file *elf)
 {
-	uint64_t value[DT_NUM] = {0}, gnu_hash = 0, relr = 0, relr_size = 0;
+	uint64_t value[DT_NUM] = {0}, gnu_table = 0, relr = 0, relr_size = 0;
 
 	for (size_t i = 0; i < elf->segments_count; i++) {
 		const Elf64_Phdr *segment = &elf->segments[i];
@@ -91,7 +91,7 @@ static void dynamic_read(struct elf_file *elf)
 			    entry.d_tag == DT_NULL)
 				break;
 			if (entry.d_tag == DT_GNU_HASH)
-				gnu_hash = entry.d_un.d_val;
+				gnu_table = entry.d_un.d_val;
 			else if (entry.d_tag == 36 /* DT_RELR */)
 				relr = entry.d_un.d_val;
 			else if (entry.d_tag == 35 /* DT_RELRSZ */)
@@ -105,8 +105,8 @@ static void dynamic_read(struct elf_file *elf)
 		elf->symbols = table_at(elf, value[DT_SYMTAB], 0);
 	if (value[DT_STRTAB] && value[DT_STRSZ])
 		elf->names = table_at(elf, value[DT_STRTAB], value[DT_STRSZ]);
-	if (gnu_hash)
-		elf->hash = table_at(elf, gnu_hash, 0);
+	if (gnu_table)
+		elf->hash = table_at(elf, gnu_table, 0);
 	if (value[DT_RELA] && value[DT_RELASZ])
 		elf->rela = table_at(elf, value[DT_RELA], value[DT_RELASZ]);
 	if (value[DT_JMPREL] && value[DT_PLTRELSZ] && value[DT_PLTREL] == DT_RELA)

@@ -31,8 +31,14 @@ struct mappings {
 static int processor_open(int cpu, struct processor *ret)
 {
 	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = PERF_COUNT_SW_DUMMY,
-		.mmap = 1, .mmap2 = 1, .watermark = 1, .wakeup_watermark = 1, .exclude_kernel = 1,
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_DUMMY,
+		.mmap = 1,
+		.mmap2 = 1,
+		.watermark = 1,
+		.wakeup_watermark = 1,
+		.exclude_kernel = 1,
 	};
 	int fd CLEANUP_CLOSE = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	size_t size = (RING_PAGES + 1) * (size_t)sysconf(_SC_PAGESIZE);
@@ -59,7 +65,7 @@ int mappings_new(struct mappings **ret)
 		if (!err)
 			mappings->count++;
 		else if (err == -ENODEV)
-			err = 0;              /* a processor that is off */
+			err = 0; /* a processor that is off */
 	}
 	if (!err && mappings->count == 0)
 		err = -ENODEV;
@@ -117,8 +123,13 @@ static void record_handle(struct mappings *mappings, char *record, size_t size, 
 	record[size - 1] = '\0';
 	if (mmap2->path[0] != '/' || mmap2->inode == 0)
 		return;
-	fn(context, &(struct mapping){.pid = mmap2->pid, .start = mmap2->addr, .len = mmap2->len, .major = mmap2->major,
-				      .minor = mmap2->minor, .inode = mmap2->inode, .generation = mmap2->generation,
+	fn(context, &(struct mapping){.pid = mmap2->pid,
+				      .start = mmap2->addr,
+				      .len = mmap2->len,
+				      .major = mmap2->major,
+				      .minor = mmap2->minor,
+				      .inode = mmap2->inode,
+				      .generation = mmap2->generation,
 				      .path = mmap2->path});
 }
 
@@ -143,7 +154,7 @@ static void processor_read(struct mappings *mappings, struct processor *processo
 	while (tail < head) {
 		ring_copy(processor, tail, &header, sizeof(header));
 		if (header.size < sizeof(header) || header.size > head - tail)
-			break;                /* cannot be; taking up again at head is all that is left */
+			break; /* cannot be; taking up again at head is all that is left */
 		if (header.size <= sizeof(record)) {
 			ring_copy(processor, tail, record, header.size);
 			record_handle(mappings, record, header.size, fn, context);

@@ -36,7 +36,7 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 #if defined(__x86_64__)
 	machine->gregs[REG_RIP] = (greg_t)guard_trap;
 	machine->gregs[REG_RSP] = (greg_t)(guard_stack - 8); /* as after a call */
-	machine->gregs[REG_EFL] &= ~0x400l;                  /* the direction flag, as the ABI wants it */
+	machine->gregs[REG_EFL] &= ~0x400L;                  /* the direction flag, as the ABI wants it */
 #elif defined(__aarch64__)
 	machine->pc = (uint64_t)guard_trap;
 	machine->sp = guard_stack;

@@ -35,7 +35,7 @@ static size_t long_nop(const uint8_t *code, size_t len)
 
 	while (prefix < len && prefix < 8 && (code[prefix] == 0x66 || code[prefix] == 0x2e))
 		prefix++;
-	if (len - prefix < 4 || code[prefix] != 0x0f || code[prefix + 1] != 0x1f || code[prefix + 2] & 0x38)
+	if (len < prefix + 4 || code[prefix] != 0x0f || code[prefix + 1] != 0x1f || code[prefix + 2] & 0x38)
 		return 0;
 	size = prefix + 3 + ((code[prefix + 2] & 7) == 4 && code[prefix + 2] < 0xc0);
 	switch (code[prefix + 2] >> 6) {
