@@ -49,7 +49,7 @@ SKEL := $(BUILD)/warden.skel.h
 PROGRAM := $(BUILD)/tlswarden
 BENCH := $(BUILD)/bench/handshake $(BUILD)/bench/empty
 
-.PHONY: all deps program run test test-unit test-live demo bench lint install uninstall clean help
+.PHONY: all deps program run test test-unit test-live test-kernels demo bench lint install uninstall clean help
 all:  ## install what is missing (as root), then build the program
 	$(Q)tests/deps build
 	$(Q)$(MAKE) program
@@ -93,6 +93,12 @@ test-unit: units  ## unit tests, under ASan and UBSan
 
 test-live: program $(BUILD)/fixtures/.done  ## the agent against real clients and servers (as root)
 	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) tests/live/run.py
+
+SUITES ?= bullseye bookworm trixie sid
+test-kernels:  ## the agent on the kernels of SUITES, Debian's, in QEMU (as root, 2 minutes)
+	$(Q)tests/deps build kernels
+	$(Q)$(MAKE) program $(BUILD)/fixtures/.done
+	$(Q)BUILD='$(abspath $(BUILD))' tests/kernels/run $(SUITES)
 
 demo:  ## the 1.1.1.1 incident, played in a network namespace (as root)
 	$(Q)tests/deps build test
