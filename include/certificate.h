@@ -27,15 +27,19 @@ struct certificate {
 	uint8_t *der;
 	size_t der_len;
 	uint8_t sha256[SHA256_BYTES];      /* of der */
+	uint8_t twin_sha256[SHA256_BYTES]; /* of the same with the other ECDSA signature that is as good (twin.c) */
+	bool has_twin;
 	bool parsed;                       /* false: not X.509, and only der, sha256 and error are set */
 	const char *error;                 /* static string, when !parsed; or what of a parsed one is broken (its
 	                                      * subjectAltName: then sans has only what could be read), else NULL */
 	uint8_t spki_sha256[SHA256_BYTES]; /* of the DER SubjectPublicKeyInfo, as in the certificate */
-	char *subject, *issuer;            /* RFC 2253 text, escaped: \xNN instead of its \NN; "" for an empty name */
-	char *common_name;                 /* of the subject, the last one, escaped; NULL if none */
-	char *organization;                /* of the subject, escaped; NULL if none */
-	char *serial;                      /* upper-case hex, "-" in front if negative */
-	int64_t not_before, not_after;     /* seconds since 1970; INT64_MIN / INT64_MAX if not readable */
+	uint8_t key_sha256[SHA256_BYTES]; /* the same of the key's usual encoding (key.c): one key, one hash. All zero if the
+	                                      * key does not decode */
+	char *subject, *issuer;           /* RFC 2253 text, escaped: \xNN instead of its \NN; "" for an empty name */
+	char *common_name;                /* of the subject, the last one, escaped; NULL if none */
+	char *organization;               /* of the subject, escaped; NULL if none */
+	char *serial;                     /* upper-case hex, "-" in front if negative */
+	int64_t not_before, not_after;    /* seconds since 1970; INT64_MIN / INT64_MAX if not readable */
 	struct san *sans;
 	size_t sans_count, sans_total;
 	const char *key_algorithm; /* "RSA", "EC", "ED25519", … : static string; "unknown" */
@@ -43,9 +47,13 @@ struct certificate {
 	const char *signature_algorithm; /* OpenSSL's long name, static: "ecdsa-with-SHA256"; "unknown" */
 	bool is_ca;                      /* basicConstraints CA:TRUE, or a self-issued version 1 certificate */
 	bool self_issued;                /* subject and issuer are the same name */
-	void *x509;                      /* X509 *, owned; NULL if !parsed */
-	unsigned refs;                   /* holders; the last certificate_free() frees */
-	struct link_memo *memo;          /* the issuer last tried and the answer: see certificate_issued_by */
+	bool may_sign; /* is_ca, keyUsage has keyCertSign or is absent, and no extension is broken (RFC 5280 6.1.4 k, n) */
+	int path_len;  /* pathLenConstraint; -1: none */
+	bool dear_key; /* a signature check with it may take many times as long as with a usual key */
+	void *x509;    /* X509 *, owned; NULL if !parsed */
+	void *constraints;      /* NAME_CONSTRAINTS *, owned; NULL if there are none */
+	unsigned refs;          /* holders; the last certificate_free() frees */
+	struct link_memo *memo; /* the issuer last tried and the answer: see certificate_issued_by */
 };
 
 /* Takes a copy of der. Always gives a certificate: one that does not parse says so. 0, or -EINVAL for len 0 or more than
@@ -72,6 +80,12 @@ bool certificate_names_chain(const struct certificate *subject, const struct cer
  * counts as a link. Checked here, never believed; the last answer for each subject is kept, by the issuer's SHA-256. Not for
  * several threads. */
 bool certificate_issued_by(const struct certificate *subject, const struct certificate *issuer);
+
+/* Whether ca's name constraints (RFC 5280 4.2.1.10) let it vouch for subject's names. leaf: a common name counts too, if
+ * subject has no dNSName. True if there are none. */
+bool certificate_permits(const struct certificate *ca, const struct certificate *subject, bool leaf);
+/* How many names that compares, at most. */
+size_t certificate_permits_cost(const struct certificate *ca, const struct certificate *subject);
 
 /* Must run once, before any other use of OpenSSL and before the process gives up its rights: reads no configuration, and
  * loads what OpenSSL loads lazily, so that nothing above opens a file later. */

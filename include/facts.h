@@ -23,7 +23,7 @@ enum verify_result {
 	VERIFY_PENDING, /* GnuTLS: the handshake is over and the application may still verify: `verified` is not judged */
 };
 
-enum { FACTS_CERTS_MAX = 32 };
+enum { FACTS_CERTS_MAX = 32, FACTS_BESIDE_MAX = 8 };
 
 /* One certificate of the verification, each distinct one once: presented ones in the order sent, then the rest of the
  * application's chain. */
@@ -47,13 +47,19 @@ struct facts {
 	const char *exe;  /* or NULL: the process has gone */
 	const char *user; /* name of the user, or NULL */
 	uint32_t uid;
-	bool truncated;                          /* certificates are missing: nothing is proven */
+	bool truncated; /* certificates are missing: nothing is proven */
+	bool lost;      /* truncated, and some of what is missing was lost here; else it is what the peer sent that did it */
+	bool path_cut;  /* the search for the path met a bound: there may be a longer one */
 	struct fact_cert certs[FACTS_CERTS_MAX]; /* certs[0] is the leaf, if certs_count > 0 */
 	size_t certs_count;
 	/* The proven path: leaf first; each was signed by the next one's key. Anchors that were found outside certs (known
 	 * roots) are at the end, as certificates of their own. */
 	const struct certificate *path[FACTS_CERTS_MAX]; /* borrowed */
 	size_t path_count;                               /* 0: nothing proven (truncated, or the leaf does not parse) */
+	/* Anchors beside the path that signed one of certs: what `forbid` must see, and no proof of anything. More than
+	 * FACTS_BESIDE_MAX are not looked for. */
+	const struct certificate *beside[FACTS_BESIDE_MAX]; /* borrowed */
+	size_t beside_count;
 };
 
 #endif

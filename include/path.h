@@ -17,14 +17,17 @@ size_t anchors_count(const struct anchors *anchors);
 /* Those whose subject is the issuer that this certificate names, in a fixed order: *ret_count of them, borrowed. */
 struct certificate *const *anchors_find(const struct anchors *anchors, const struct certificate *subject, size_t *ret_count);
 
-/* Most signature checks one search may make; beyond it the path found so far stands, and false is returned. */
+/* Most signature checks one search may make, one with a dear key counting for several; beyond it the path found so far stands,
+ * and false is returned. */
 enum { PATH_CHECKS_MAX = 64 };
 
-/* Fills facts->path and each fact_cert.proven. anchors may be NULL. Prefers, where several issuers prove the same
- * certificate, the application's chain, then the presented ones, then anchors; goes on to a self-signed certificate or to
- * where no issuer is known. Exactly one path is given: the first in that order of preference that ends in a self-signed
- * certificate; if none does, the longest. A leaf that nobody here has signed is a path of one. No certificate, and no
- * key under the same name, is on a path twice. Pure, but for what it writes into facts. */
+/* Fills facts->path, path_cut, beside and each fact_cert.proven. anchors may be NULL. Prefers, where several issuers prove
+ * the same certificate, the application's chain, then the presented ones, then anchors; goes on to a self-signed certificate
+ * or to where no issuer is known. An issuer is a CA that may sign what is below it: certificate.may_sign, the length of the
+ * path, name constraints; its dates do not matter. Exactly one path is given: the first in that order of preference that
+ * ends in a self-signed certificate of the application's chain or of the anchors; if none does, the longest. A leaf that
+ * nobody here has signed is a path of one. No certificate, and no key under the same name, is on a path twice. Pure, but for
+ * what it writes into facts. */
 bool path_prove(struct facts *facts, const struct anchors *anchors);
 
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include <openssl/evp.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "fixture.h"
 #include "path.h"
@@ -255,12 +255,13 @@ static void test_nothing_to_prove(void **state)
 	assert_int_equal(broken.facts.path_count, 0);
 }
 
-/* A certificate made on the spot: subject and issuer by number, key and issuer's key. */
+/* A CA's certificate made on the spot: subject and issuer by number, key and issuer's key. */
 static struct certificate *made(int subject, int issuer, EVP_PKEY *key, EVP_PKEY *issuer_key, long serial)
 {
 	X509 *x509 = X509_new();
 	X509_NAME *names[] = {X509_NAME_new(), X509_NAME_new()};
 	struct certificate *certificate = NULL;
+	X509_EXTENSION *basic;
 	unsigned char *der = NULL;
 	int len;
 
@@ -276,6 +277,10 @@ static struct certificate *made(int subject, int issuer, EVP_PKEY *key, EVP_PKEY
 	X509_gmtime_adj(X509_getm_notBefore(x509), 0);
 	X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
 	X509_set_pubkey(x509, key);
+	X509_set_version(x509, X509_VERSION_3);
+	basic = X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, "critical,CA:TRUE");
+	X509_add_ext(x509, basic, -1);
+	X509_EXTENSION_free(basic);
 	assert_true(X509_sign(x509, issuer_key, EVP_sha256()) > 0);
 	len = i2d_X509(x509, &der);
 	assert_int_equal(certificate_new(der, (size_t)len, &certificate), 0);

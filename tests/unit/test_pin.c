@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
 #include "cmd.h"
@@ -120,6 +121,87 @@ static void test_names_are_quoted(void **state)
 	expect_line(output, "a\\\"b\\\\x0ac\\\\\\\\d, e\\\\xe2\\\\x80\\\\xaef\\\\x00g\xc3\xa9", "odd-text.pem");
 }
 
+/* PEM of a self-issued certificate of that name, with a key of its own; signer NULL: signed by itself. */
+static void write_certificate(FILE *out, const char *name, EVP_PKEY *signer)
+{
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+	X509 *x509 = X509_new();
+	X509_NAME *subject = X509_get_subject_name(x509);
+
+	if (*name)
+		X509_NAME_add_entry_by_NID(subject, NID_organizationName, MBSTRING_UTF8, (const uint8_t *)name, -1, -1, 0);
+	X509_set_issuer_name(x509, subject);
+	X509_gmtime_adj(X509_getm_notBefore(x509), 0);
+	X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
+	X509_set_pubkey(x509, key);
+	assert_true(X509_sign(x509, signer ? signer : key, EVP_sha256()) > 0);
+	assert_int_equal(PEM_write_X509(out, x509), 1);
+	X509_free(x509);
+	EVP_PKEY_free(key);
+}
+
+static char *pin_written(void (*fill)(FILE *out))
+{
+	char path[] = "/tmp/test_pin.XXXXXX", *output = NULL;
+	FILE *out = fdopen(mkstemp(path), "w");
+
+	assert_non_null(out);
+	fill(out);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(run_pin(path, &output), EXIT_FINE);
+	unlink(path);
+	return output;
+}
+
+static void fill_names(FILE *out)
+{
+	char text[62];
+
+	/* 60 bytes of which each line feed takes four, and a last character of two bytes that is cut off whole. */
+	memset(text, 'x', sizeof(text));
+	memset(text + 30, '\n', 26);
+	memcpy(text + 59, "\xc3\xa9", 3);
+	write_certificate(out, "", NULL);
+	write_certificate(out, text, NULL);
+}
+
+/* A policy takes neither an empty name nor a very long one. */
+static void test_names_that_a_policy_takes(void **state)
+{
+	CLEANUP_FREE char *output = pin_written(fill_names);
+	const char *name = strstr(output, "- {name: \"O=");
+
+	(void)state;
+	assert_non_null(strstr(output, "\n- {spki_sha256: \""));
+	assert_non_null(name);
+	/* Each \\x0a stands there with its backslash doubled. */
+	assert_int_equal(strcspn(name + 10, "\"") - 120, 22);
+}
+
+static void fill_lookalikes(FILE *out)
+{
+	EVP_PKEY *unknown = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+
+	for (int i = 0; i < 64; i++)
+		write_certificate(out, "lookalike", unknown);
+	EVP_PKEY_free(unknown);
+}
+
+/* Each of 64 may have signed each other, which is 4096 checks: at some point it is let go, and nothing is claimed. */
+static void test_checks_are_bounded(void **state)
+{
+	CLEANUP_FREE char *output = pin_written(fill_lookalikes);
+	const char *last = strstr(output, "# 64 of 64: ");
+	size_t told = 0;
+
+	(void)state;
+	assert_non_null(last);
+	assert_null(strstr(last, "signed"));
+	for (const char *at = output; (at = strstr(at, "its key signed none of the others")); at++)
+		told++;
+	assert_int_equal(told, 1024 / 64 - 2); /* of the first it is not said, and the last uses the rest up */
+}
+
 static void test_nothing_to_pin(void **state)
 {
 	static const char *const files[] = {"odd-utf8.pem", "good-leaf.key", "no such file.pem", "."};
@@ -213,6 +295,8 @@ int main(void)
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_same_key_once),
 		cmocka_unit_test(test_names_are_quoted),
+		cmocka_unit_test(test_names_that_a_policy_takes),
+		cmocka_unit_test(test_checks_are_bounded),
 		cmocka_unit_test(test_nothing_to_pin),
 		cmocka_unit_test(test_command_line),
 		cmocka_unit_test(test_server),

@@ -1,6 +1,8 @@
 /* Judging: require and forbid, both ways; modes and dates; the verdict as a whole. */
 #include "policy_world.h"
 
+#define HEX_55 "5555555555555555555555555555555555555555555555555555555555555555"
+
 static void require_key_in(void **state)
 {
 	struct world w;
@@ -113,12 +115,38 @@ static void forbid_key_in(void **state)
 	expect(&w, "match: [{any: true}], forbid: {key_in: [{spki_sha256: \"" PIN_2 "\"}]}", NULL);
 }
 
+/* Wrapped in another encoding, and on an anchor that signed something beside the path. */
+static void forbid_key_in_disguise(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_set(&w);
+	memset(w.issuer.key_sha256, 9, SHA256_BYTES);
+	expect(&w, "match: [{any: true}], forbid: {key_in: [{spki_sha256: \"" PIN_9 "\"}]}",
+	       "key of the set in line 4: " PIN_9 " is the key of CN=Issuer (presented)");
+	expect(&w, "match: [{any: true}], require: {key_in: [{spki_sha256: \"" PIN_9 "\"}], at: leaf}",
+	       "the leaf's key is no key of the set in line 4 (found: CN=leaf.test " PIN_1 ")");
+	world_set(&w);
+	w.facts.path_count = 0;
+	expect(&w, "match: [{any: true}], forbid: {key_in: [{spki_sha256: \"" PIN_3 "\"}]}", NULL);
+	w.facts.beside[w.facts.beside_count++] = &w.root;
+	expect(&w, "match: [{any: true}], forbid: {key_in: [{spki_sha256: \"" PIN_3 "\"}]}",
+	       "key of the set in line 4: " PIN_3 " is the key of CN=Root (signed one that was presented)");
+}
+
 static void forbid_certificates(void **state)
 {
 	struct world w;
 
 	(void)state;
 	world_set(&w);
+	/* The twin is the same certificate. */
+	memset(w.leaf.twin_sha256, 0x55, SHA256_BYTES);
+	expect(&w, "match: [{any: true}], forbid: {cert_sha256_in: \"" HEX_55 "\"}", NULL);
+	w.leaf.has_twin = true;
+	expect(&w, "match: [{any: true}], forbid: {cert_sha256_in: \"" HEX_55 "\"}",
+	       "certificate of the set in line 4: " HEX_55 " is CN=leaf.test (presented)");
 	expect(&w, "match: [{any: true}], forbid: {cert_sha256_in: \"" HEX_2 "\"}",
 	       "certificate of the set in line 4: " HEX_2 " is CN=Issuer (presented)");
 	w.issuer.parsed = false;
@@ -288,11 +316,11 @@ static void verdict_of_several(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(require_key_in),      cmocka_unit_test(require_issuer_in),
-		cmocka_unit_test(require_verified),    cmocka_unit_test(require_several),
-		cmocka_unit_test(forbid_key_in),       cmocka_unit_test(forbid_certificates),
-		cmocka_unit_test(reasons_are_bounded), cmocka_unit_test(modes_and_dates),
-		cmocka_unit_test(verdict_of_several),
+		cmocka_unit_test(require_key_in),         cmocka_unit_test(require_issuer_in),
+		cmocka_unit_test(require_verified),       cmocka_unit_test(require_several),
+		cmocka_unit_test(forbid_key_in),          cmocka_unit_test(forbid_certificates),
+		cmocka_unit_test(forbid_key_in_disguise), cmocka_unit_test(reasons_are_bounded),
+		cmocka_unit_test(modes_and_dates),        cmocka_unit_test(verdict_of_several),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

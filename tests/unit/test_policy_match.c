@@ -62,12 +62,10 @@ static void match_san_dns(void **state)
 	/* The name of the server has nothing to do with it. */
 	w.facts.server_name = "other.test";
 	assert_false(entry_matches(&w, "{san_dns: other.test}"));
-	/* A leaf that is not X.509 claims nothing, nor does one that is not there. */
+	/* One that is not there claims nothing. */
 	w.facts.verify = VERIFY_OFF;
 	expect(&w, "match: [{san_dns: a.example.com}], require: {verified: true}",
 	       "not verified by the application (result: off, code: 0, mode: peer)");
-	w.leaf.parsed = false;
-	expect(&w, "match: [{san_dns: a.example.com}], require: {verified: true}", NULL);
 	w.facts.certs_count = 0;
 	w.facts.path_count = 0;
 	expect(&w, "match: [{san_dns: a.example.com}], require: {verified: true}", NULL);
@@ -90,13 +88,14 @@ static void match_common_name(void **state)
 	assert_true(entry_matches(&w, "{san_dns: victim.test}"));
 	assert_true(entry_matches(&w, "{san_dns: first.test}"));
 	assert_false(entry_matches(&w, "{san_dns: x}"));
-	/* Any dNSName, even an odd one, and the common name does not count. */
 	add_san(&w, SAN_URI, "https://x");
 	assert_true(entry_matches(&w, "{san_dns: victim.test}"));
+	/* Beside any dNSName, even an odd one, a common name is in doubt: some clients take it. */
 	add_san(&w, SAN_DNS, "b\\x00.test");
 	w.sans[1].odd = true;
-	assert_false(entry_matches(&w, "{san_dns: victim.test}"));
-	assert_false(entry_matches(&w, "{san_dns: harmless.test}"));
+	assert_true(in_doubt(&w, "{san_dns: victim.test}"));
+	assert_true(in_doubt(&w, "{san_dns: harmless.test}"));
+	assert_false(entry_matches(&w, "{san_dns: b.test}"));
 }
 
 static void match_san_ip(void **state)
@@ -112,7 +111,8 @@ static void match_san_ip(void **state)
 	assert_true(entry_matches(&w, "{san_ip: [10.0.0.0/8, 1.1.1.0/24, \"::/0\"]}"));
 	assert_true(entry_matches(&w, "{san_ip: 1.1.1.1}"));
 	assert_false(entry_matches(&w, "{san_ip: [1.1.1.2, 1.1.0.0/24, 0.0.0.0/8]}"));
-	assert_false(entry_matches(&w, "{san_ip: 192.0.2.0/24}"));
+	/* OpenSSL, given the address as a name, takes the common name of a certificate that has no dNSName. */
+	assert_true(in_doubt(&w, "{san_ip: 192.0.2.0/24}"));
 	add_san(&w, SAN_IP, "2606:4700:4700::1111");
 	assert_true(entry_matches(&w, "{san_ip: \"2606:4700:4700::/48\"}"));
 	assert_false(entry_matches(&w, "{san_ip: \"2606:4700:4701::/48\"}"));
@@ -122,6 +122,7 @@ static void match_san_ip(void **state)
 	w.sans[2].odd = true;
 	assert_false(entry_matches(&w, "{san_ip: 8.8.8.8}"));
 	/* A field of an odd length is an address of nobody. */
+	w.leaf.common_name = "x";
 	w.sans[0].address.len = 0;
 	assert_false(entry_matches(&w, "{san_ip: 0.0.0.0/0}"));
 }
@@ -134,8 +135,78 @@ static void names_beyond_the_bound(void **state)
 	world_set(&w);
 	add_san(&w, SAN_DNS, "harmless.test");
 	w.leaf.sans_total = 1000000;
-	assert_true(entry_matches(&w, "{san_dns: victim.test}"));
+	assert_true(in_doubt(&w, "{san_dns: victim.test}"));
+	assert_true(in_doubt(&w, "{san_ip: 1.1.1.1}"));
+}
+
+/* A wildcard in place of an address's first number; as a dNSName, or as a common name. */
+static void match_wild_address(void **state)
+{
+	static const char *const none[] = {"*.1.1", "*.1.1.1.1", "1.1.1.*", "*1.1.1x.1", "*.*.1.1", "*", "*.256.1.1"};
+	struct world w;
+
+	(void)state;
+	world_set(&w);
+	add_san(&w, SAN_DNS, "*.1.1.1");
 	assert_true(entry_matches(&w, "{san_ip: 1.1.1.1}"));
+	assert_true(entry_matches(&w, "{san_ip: [\"::/0\", 250.1.1.1]}"));
+	assert_false(entry_matches(&w, "{san_ip: 1.1.1.2}"));
+	w.sans[0].text = (char *)"1*.1.1.1";
+	assert_true(entry_matches(&w, "{san_ip: 1.1.1.1}"));
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+		w.sans[0].text = (char *)none[i];
+		assert_false(entry_matches(&w, "{san_ip: 0.0.0.0/0}"));
+	}
+	w.leaf.sans_count = w.leaf.sans_total = 0;
+	w.leaf.common_name = "*.1.1.1";
+	assert_true(entry_matches(&w, "{san_ip: 1.1.1.1}"));
+}
+
+/* GnuTLS reads certificates that OpenSSL does not, and a peer may send one that is too large to be looked at. */
+static void a_leaf_that_cannot_be_read(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_set(&w);
+	w.leaf.error = "subjectAltName is broken";
+	assert_true(in_doubt(&w, "{san_dns: victim.test}"));
+	assert_true(in_doubt(&w, "{san_ip: 1.1.1.1}"));
+	world_set(&w);
+	w.leaf = (struct certificate){.der_len = 9, .error = "not an X.509 certificate"};
+	w.facts.path_count = 0;
+	expect(&w, "match: [{san_ip: 1.1.1.1}], require: {issuer_in: " KEY(PIN_2) "}",
+	       "no key of the set in line 4 on the proven path above the leaf (nothing is proven: the leaf is not X.509)");
+	expect(&w, "match: [{any: true}], except: {san_dns: a.test}, require: {issuer_in: " KEY(PIN_2) "}",
+	       "no key of the set in line 4 on the proven path above the leaf (nothing is proven: the leaf is not X.509)");
+	/* Lost here: no rule matches for that alone. It was read and is nonsense: lost certificates are no excuse. */
+	w.facts.truncated = w.facts.lost = true;
+	expect(&w, "match: [{san_ip: 1.1.1.1}], require: {issuer_in: " KEY(PIN_2) "}",
+	       "no key of the set in line 4 on the proven path above the leaf (nothing is proven: certificates are missing)");
+	w.leaf.der_len = 0;
+	expect(&w, "match: [{san_ip: 1.1.1.1}], require: {issuer_in: " KEY(PIN_2) "}", NULL);
+	w.facts.lost = false;
+	expect(&w, "match: [{san_ip: 1.1.1.1}], require: {issuer_in: " KEY(PIN_2) "}",
+	       "no key of the set in line 4 on the proven path above the leaf (nothing is proven: certificates are missing)");
+}
+
+/* A peer cannot get out of a rule for a CA's certificates by sending more than is looked at. */
+static void an_issuer_that_may_be_there(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_set(&w);
+	assert_false(entry_matches(&w, "{issuer_in: " KEY(PIN_9) "}"));
+	w.facts.path_cut = true;
+	assert_true(in_doubt(&w, "{issuer_in: " KEY(PIN_9) "}"));
+	assert_true(entry_matches(&w, "{issuer_in: " KEY(PIN_2) "}"));
+	w.facts.path_cut = false;
+	w.facts.truncated = true;
+	w.facts.path_count = 0;
+	assert_true(in_doubt(&w, "{issuer_in: " KEY(PIN_2) "}"));
+	w.facts.lost = true;
+	assert_false(entry_matches(&w, "{issuer_in: " KEY(PIN_2) "}"));
 }
 
 static void match_peer(void **state)
@@ -264,7 +335,7 @@ static void match_issuer_in(void **state)
 	w.facts.path_count = 1;
 	assert_false(entry_matches(&w, "{issuer_in: " KEY(PIN_2) "}"));
 	w.facts.path_count = 3;
-	w.facts.truncated = true;
+	w.facts.truncated = w.facts.lost = true;
 	assert_false(entry_matches(&w, "{issuer_in: " KEY(PIN_2) "}"));
 }
 
@@ -322,6 +393,9 @@ int main(void)
 		cmocka_unit_test(match_common_name),
 		cmocka_unit_test(match_san_ip),
 		cmocka_unit_test(names_beyond_the_bound),
+		cmocka_unit_test(match_wild_address),
+		cmocka_unit_test(a_leaf_that_cannot_be_read),
+		cmocka_unit_test(an_issuer_that_may_be_there),
 		cmocka_unit_test(match_peer),
 		cmocka_unit_test(match_many_networks),
 		cmocka_unit_test(match_process),

@@ -3,7 +3,7 @@
  * Certificates and servers are an attacker's, so root's rights are given up first: a file is read before, taken apart after;
  * names are looked up and servers talked to after. Everything printed is escaped, names are quoted as YAML wants. Nothing is
  * verified but which key made which signature, and the output says so. At most FILE_BYTES_MAX of a file and ANSWER_SECONDS
- * of a server; beyond either it is an error. */
+ * of a server; beyond either it is an error. At most CHECKS_MAX signatures; beyond it nobody looks for who signed whom. */
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
@@ -21,7 +21,10 @@ enum {
 	FILE_BYTES_MAX = 16 << 20,
 	ANSWER_SECONDS = 10,
 	NOBODY = 65534,
-	SIGNERS_MAX = 64, /* in a longer bundle nobody looks for who signed whom: that takes time by the square */
+	SIGNERS_MAX = 64,     /* in a longer bundle nobody looks for who signed whom: that takes time by the square */
+	CHECKS_MAX = 1024,    /* one second or so */
+	DEAR_CHECKS = 8,      /* that one check with a dear key counts for */
+	NAME_BYTES_MAX = 120, /* of a key, in a policy; longer ones are cut */
 };
 
 static const char usage[] =
@@ -49,11 +52,16 @@ static void print_time(int64_t seconds)
 	fputs(text, stdout);
 }
 
-/* Text that text_escape made, as a double-quoted YAML scalar. */
+/* Text that text_escape made, as a double-quoted YAML scalar; no more of it than a policy takes. */
 static void print_quoted(const char *text)
 {
+	size_t len = strnlen(text, NAME_BYTES_MAX + 1);
+
+	if (len > NAME_BYTES_MAX)
+		for (len = NAME_BYTES_MAX; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80; len--)
+			;
 	putchar('"');
-	for (; *text; text++) {
+	for (const char *end = text + len; text < end; text++) {
 		if (*text == '"' || *text == '\\')
 			putchar('\\');
 		putchar(*text);
@@ -61,27 +69,47 @@ static void print_quoted(const char *text)
 	putchar('"');
 }
 
-static const char *kind(const struct certificate *certificate)
+/* Whether issuer's key signed subject, as long as that may be asked, and then false: keys are chosen by who sent them.
+ * *budget is what is left of CHECKS_MAX; 0 once it did not suffice. */
+static bool has_signed(const struct certificate *issuer, const struct certificate *subject, unsigned *budget)
 {
-	if (certificate_issued_by(certificate, certificate))
+	unsigned cost = issuer->parsed && issuer->dear_key ? DEAR_CHECKS : 1;
+
+	if (!certificate_names_chain(subject, issuer))
+		return false;
+	if (cost > *budget) {
+		*budget = 0;
+		return false;
+	}
+	*budget -= cost;
+	return certificate_issued_by(subject, issuer);
+}
+
+static const char *kind(const struct certificate *certificate, unsigned *budget)
+{
+	if (has_signed(certificate, certificate, budget))
 		return certificate->is_ca ? "root CA (self-signed)" : "self-signed certificate";
+	if (certificate->self_issued)
+		return certificate->is_ca ? "CA that names itself as issuer" : "certificate that names itself as issuer";
 	return certificate->is_ca ? "intermediate CA" : "leaf";
 }
 
 /* Whether this key is of use: a certificate that merely lies beside the others vouches for none of them. */
-static void print_signed(struct certificate *const *certificates, size_t count, size_t index)
+static void print_signed(struct certificate *const *certificates, size_t count, size_t index, unsigned *budget)
 {
 	bool any = false;
 
 	if (count > SIGNERS_MAX)
 		return;
 	for (size_t i = 0; i < count; i++) {
-		if (i == index || !certificate_issued_by(certificates[i], certificates[index]))
+		if (i == index || !has_signed(certificates[index], certificates[i], budget))
 			continue;
 		printf(any ? ", %zu" : "; its key signed number %zu", i + 1);
 		any = true;
 	}
-	if (!any && index > 0 && certificates[index]->is_ca)
+	if (any && !certificates[index]->may_sign)
+		printf(", which it may not: it is no CA's");
+	if (!any && *budget && index > 0 && certificates[index]->is_ca)
 		printf("; its key signed none of the others");
 }
 
@@ -96,10 +124,11 @@ static size_t same_key(struct certificate *const *certificates, size_t index)
 }
 
 /* True if a pin was printed. */
-static bool print_certificate(struct certificate *const *certificates, size_t count, size_t index)
+static bool print_certificate(struct certificate *const *certificates, size_t count, size_t index, unsigned *budget)
 {
 	const struct certificate *certificate = certificates[index];
 	char pin[PIN_CHARS + 1];
+	const char *name;
 	size_t same;
 
 	printf("# %zu of %zu: ", index + 1, count);
@@ -107,8 +136,8 @@ static bool print_certificate(struct certificate *const *certificates, size_t co
 		printf("%s: no pin\n", certificate->error);
 		return false;
 	}
-	printf("%s, %s %u bits", kind(certificate), certificate->key_algorithm, certificate->key_bits);
-	print_signed(certificates, count, index);
+	printf("%s, %s %u bits", kind(certificate, budget), certificate->key_algorithm, certificate->key_bits);
+	print_signed(certificates, count, index, budget);
 	printf("\n#   subject %s\n#   issuer  %s\n#   valid   ", certificate->subject, certificate->issuer);
 	print_time(certificate->not_before);
 	fputs(" to ", stdout);
@@ -120,21 +149,27 @@ static bool print_certificate(struct certificate *const *certificates, size_t co
 		return true;
 	}
 	pin_encode(certificate->spki_sha256, pin);
-	fputs("- {name: ", stdout);
-	print_quoted(certificate->common_name ? certificate->common_name : certificate->subject);
-	printf(", spki_sha256: \"%s\"}\n", pin);
+	name = certificate->common_name && *certificate->common_name ? certificate->common_name : certificate->subject;
+	fputs("- {", stdout);
+	if (*name) { /* a policy takes no empty one */
+		fputs("name: ", stdout);
+		print_quoted(name);
+		fputs(", ", stdout);
+	}
+	printf("spki_sha256: \"%s\"}\n", pin);
 	return true;
 }
 
 static int print_all(const char *source, const char *verb, struct certificate **certificates, size_t count)
 {
 	CLEANUP_FREE char *name = text_escape(source, strlen(source));
+	unsigned budget = CHECKS_MAX;
 	bool any = false;
 
 	printf("# %s %s %zu certificate%s. NOT VERIFIED: compare the pins with a second source.\n", name, verb, count,
 	       count == 1 ? "" : "s");
 	for (size_t i = 0; i < count; i++)
-		any |= print_certificate(certificates, count, i);
+		any |= print_certificate(certificates, count, i, &budget);
 	certificates_free(certificates, count);
 	return any ? EXIT_FINE : EXIT_USAGE;
 }

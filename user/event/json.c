@@ -273,7 +273,8 @@ static bool in_certs(const struct facts *facts, const struct certificate *certif
 	return false;
 }
 
-/* All certificates of the facts, then the anchors that the proven path goes on to: at most 2 * FACTS_CERTS_MAX. */
+/* All certificates of the facts, then the anchors that the proven path goes on to, then those beside it: at most
+ * 2 * FACTS_CERTS_MAX + FACTS_BESIDE_MAX. */
 static struct json_object *chain_block(const struct facts *facts)
 {
 	struct json_object *chain = array_begin();
@@ -289,6 +290,12 @@ static struct json_object *chain_block(const struct facts *facts)
 		if (in_certs(facts, facts->path[i]))
 			continue;
 		entry = chain_entry(facts->path[i], false, true);
+		object_flag(entry, "anchor", true);
+		array_child(chain, entry);
+	}
+	for (size_t i = 0; i < facts->beside_count; i++) {
+		struct json_object *entry = chain_entry(facts->beside[i], false, false);
+
 		object_flag(entry, "anchor", true);
 		array_child(chain, entry);
 	}

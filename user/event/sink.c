@@ -2,6 +2,7 @@
 #include "sink.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 
@@ -29,6 +30,11 @@ static int line_write(struct sink *sink, const char *line)
 		}
 		if (errno == EINTR)
 			continue;
+		if (errno == EAGAIN && done) {
+			/* A pipe that does not block, with half a line in it: the rest must follow. */
+			poll(&(struct pollfd){.fd = sink->fd, .events = POLLOUT}, 1, -1);
+			continue;
+		}
 		int err = -errno;
 		/* A full disk can take half a line. */
 		if (done) {

@@ -2,28 +2,32 @@
  *
  * What each key looks at:
  *   server_name   the SNI, or the name that the application told the library to check; either one
- *   san_dns       the names the leaf claims (name_set.c): its dNSNames; if it has none at all, its subject's common names,
- *                 which old clients accept then
- *   san_ip        the leaf's iPAddresses; its dNSNames that are IP literals, which GnuTLS accepts; and, if it has no
- *                 iPAddress, a common name that is one
+ *   san_dns       the names the leaf claims (name_set.c): its dNSNames, and its subject's common names, which clients
+ *                 accept if it has no dNSName (OpenSSL, when told to, even then)
+ *   san_ip        the leaf's iPAddresses; its dNSNames and common names that are IP literals, which clients accept that
+ *                 give the library an address as a name; such a literal may begin with a wildcard
  *   issuer_in     the keys of the proven path above the leaf. Not what was merely sent: a peer must not choose which rules
  *                 apply to it by throwing in somebody's certificate
  *   exe           a glob (path_glob.c). The kernel's " (deleted)" behind the path of a replaced program does not count
  *   user          a name, or a number: the uid
  *
- * Certificates are an attacker's, who would like rules not to match, and exceptions to match. A certificate with more
- * names than are listed (SANS_MAX) therefore matches san_dns and san_ip in `match`, and not in `except`. A name with odd
- * bytes matches nothing. A leaf that does not parse claims nothing; rules for it need another key. */
+ * Certificates are an attacker's, who would like rules not to match, and exceptions to match. So in doubt a criterion holds
+ * in `match`, and not in `except`: san_dns and san_ip, if the leaf has more names than are listed (SANS_MAX), a
+ * subjectAltName that is broken, or cannot be read at all, for other libraries read what OpenSSL does not; a common name
+ * beside a dNSName or iPAddress; and issuer_in, if the path may be longer than what could be proven, because the peer sent
+ * more than is looked at. What the agent itself has lost (facts.lost) is no doubt: a full ring must not make every rule
+ * match. A name with odd bytes matches nothing. */
 #include <string.h>
 
 #include "path_glob.h"
 #include "policy_internal.h"
 
+/* Names of one leaf that are looked at as addresses with a wildcard; more are claimed to match. */
+enum { WILD_ADDRESSES_MAX = 16 };
+
 static const struct certificate *leaf_of(const struct facts *facts)
 {
-	if (facts->certs_count == 0 || !facts->certs[0].certificate || !facts->certs[0].certificate->parsed)
-		return NULL;
-	return facts->certs[0].certificate;
+	return facts->certs_count ? facts->certs[0].certificate : NULL;
 }
 
 static bool claims_name(const struct set *set, const char *text)
@@ -31,10 +35,40 @@ static bool claims_name(const struct set *set, const char *text)
 	return names_claimed(set->names, text);
 }
 
-static bool claims_address(const struct set *set, const char *text)
+/* The end of an address whose first number has a wildcard in it, ".1.1.1"; NULL if the text is nothing like that. OpenSSL,
+ * and whoever compares text, takes 1.1.1.1 for a name that "*.1.1.1" stands for, if given it as a name. */
+static const char *wild_address(const char *text)
+{
+	size_t len = strspn(text, "*0123456789");
+
+	if (text[len] != '.' || !memchr(text, '*', len) || text[len + strspn(text + len, ".0123456789")] != '\0')
+		return NULL;
+	return text + len;
+}
+
+/* Any number in place of the first: too many rather than too few. */
+static bool claims_wild_address(const struct set *set, const char *end)
 {
 	struct address address;
+	char name[ADDRESS_TEXT_MAX];
 
+	for (unsigned i = 0; i < 256; i++) {
+		snprintf(name, sizeof(name), "%u%.16s", i, end);
+		if (!address_parse(name, &address))
+			return false;
+		if (networks_have(set->networks, set->count, &address))
+			return true;
+	}
+	return false;
+}
+
+static bool claims_address(const struct set *set, const char *text)
+{
+	const char *end = wild_address(text);
+	struct address address;
+
+	if (end)
+		return claims_wild_address(set, end);
 	return address_parse(text, &address) && networks_have(set->networks, set->count, &address);
 }
 
@@ -61,9 +95,10 @@ static bool common_name_holds(const struct certificate *leaf, bool (*claims)(con
 	return false;
 }
 
+/* There may be names that are not listed. */
 static bool unlisted(const struct certificate *leaf)
 {
-	return leaf->sans_total > leaf->sans_count;
+	return leaf->sans_total > leaf->sans_count || leaf->error;
 }
 
 static bool san_dns_holds(const struct set *set, const struct certificate *leaf, bool doubt)
@@ -79,7 +114,7 @@ static bool san_dns_holds(const struct set *set, const struct certificate *leaf,
 		if (!san->odd && claims_name(set, san->text))
 			return true;
 	}
-	if (!any && common_name_holds(leaf, claims_name, set))
+	if ((!any || doubt) && common_name_holds(leaf, claims_name, set))
 		return true;
 	return doubt && unlisted(leaf);
 }
@@ -87,6 +122,7 @@ static bool san_dns_holds(const struct set *set, const struct certificate *leaf,
 static bool san_ip_holds(const struct set *set, const struct certificate *leaf, bool doubt)
 {
 	bool any = false;
+	size_t wild = 0;
 
 	for (size_t i = 0; i < leaf->sans_count; i++) {
 		const struct san *san = &leaf->sans[i];
@@ -95,13 +131,29 @@ static bool san_ip_holds(const struct set *set, const struct certificate *leaf, 
 			any = true;
 			if (networks_have(set->networks, set->count, &san->address))
 				return true;
-		} else if (san->kind == SAN_DNS && !san->odd && claims_address(set, san->text)) {
-			return true;
+		} else if (san->kind == SAN_DNS && !san->odd) {
+			wild += wild_address(san->text) != NULL;
+			if (wild > WILD_ADDRESSES_MAX)
+				return doubt;
+			if (claims_address(set, san->text))
+				return true;
 		}
 	}
-	if (!any && common_name_holds(leaf, claims_address, set))
+	if ((!any || doubt) && common_name_holds(leaf, claims_address, set))
 		return true;
 	return doubt && unlisted(leaf);
+}
+
+/* What a leaf claims that cannot be read: anything, unless it is not there because the agent lost it. */
+static bool san_holds(const struct set *set, const struct facts *facts, bool dns, bool doubt)
+{
+	const struct certificate *leaf = leaf_of(facts);
+
+	if (!leaf)
+		return false;
+	if (!leaf->parsed)
+		return doubt && (leaf->der_len || !facts->lost);
+	return dns ? san_dns_holds(set, leaf, doubt) : san_ip_holds(set, leaf, doubt);
 }
 
 static bool server_name_holds(const struct set *set, const struct facts *facts)
@@ -151,20 +203,19 @@ static bool word_holds(const struct set *set, const char *word)
 	return false;
 }
 
-static bool issuer_holds(const struct set *set, const struct facts *facts)
+static bool issuer_holds(const struct set *set, const struct facts *facts, bool doubt)
 {
 	for (size_t i = 1; !facts->truncated && i < facts->path_count; i++) {
 		if (keys_find(set, facts->path[i]->spki_sha256))
 			return true;
 	}
-	return false;
+	return doubt && (facts->truncated ? !facts->lost : facts->path_cut);
 }
 
 static bool criterion_holds(const struct criterion *criterion, const struct facts *facts, bool doubt)
 {
 	static const char *const roles[] = {[FACTS_ROLE_CLIENT] = "client", [FACTS_ROLE_SERVER] = "server"};
 	static const char *const libraries[] = {[LIBRARY_OPENSSL] = "openssl", [LIBRARY_GNUTLS] = "gnutls"};
-	const struct certificate *leaf = leaf_of(facts);
 	const struct set *set = criterion->set;
 
 	switch (criterion->kind) {
@@ -173,9 +224,9 @@ static bool criterion_holds(const struct criterion *criterion, const struct fact
 	case MATCH_SERVER_NAME:
 		return server_name_holds(set, facts);
 	case MATCH_SAN_DNS:
-		return leaf && san_dns_holds(set, leaf, doubt);
+		return san_holds(set, facts, true, doubt);
 	case MATCH_SAN_IP:
-		return leaf && san_ip_holds(set, leaf, doubt);
+		return san_holds(set, facts, false, doubt);
 	case MATCH_PEER_IP:
 		return networks_have(set->networks, set->count, &facts->peer);
 	case MATCH_PEER_PORT:
@@ -189,7 +240,7 @@ static bool criterion_holds(const struct criterion *criterion, const struct fact
 	case MATCH_LIBRARY:
 		return facts->library < ARRAY_SIZE(libraries) && word_holds(set, libraries[facts->library]);
 	case MATCH_ISSUER_IN:
-		return issuer_holds(set, facts);
+		return issuer_holds(set, facts, doubt);
 	}
 	return false;
 }

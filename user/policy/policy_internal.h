@@ -189,7 +189,7 @@ bool timestamp_parse(const char *text, int64_t *ret);
 
 /* --- judging -------------------------------------------------------------------------------------------------------- */
 
-/* doubt: what to say of a criterion that cannot be decided, because the certificate had more names than are listed. */
+/* doubt: what to say of a criterion that cannot be decided (match.c). */
 bool entries_match(const struct entries *entries, const struct facts *facts, bool doubt);
 /* The reason for which the rule is broken (new memory), or NULL if it is not. */
 char *rule_broken(const struct rule *rule, const struct facts *facts);

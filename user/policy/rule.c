@@ -2,7 +2,8 @@
  *
  * `require` looks at the proven path alone: the keys whose signatures were checked, from the leaf upwards. What was not
  * proven (certificates missing, a leaf that is not X.509) breaks a requirement. `forbid` looks at everything: presented,
- * the application's chain, and the proven path with the roots that were found for it. A reason names at most FOUND_MAX
+ * the application's chain, the proven path with the roots that were found for it, and the anchors that signed anything
+ * beside it; and it knows a key in whatever encoding it comes (certificate.key_sha256). A reason names at most FOUND_MAX
  * certificates, and how many more there were. */
 #include <string.h>
 
@@ -119,24 +120,35 @@ struct place {
 	const char *where;
 };
 
-/* The next one: first those of the verification, then those of the proven path that are not among them. */
+static bool in_certs(const struct facts *facts, const struct certificate *certificate)
+{
+	for (size_t i = 0; i < facts->certs_count; i++)
+		if (facts->certs[i].certificate == certificate)
+			return true;
+	return false;
+}
+
+/* The next one: first those of the verification, then those of the proven path that are not among them, then the anchors
+ * beside it. */
 static bool next_place(const struct facts *facts, size_t *at, struct place *ret)
 {
-	for (; *at < facts->certs_count; (*at)++) {
-		const struct fact_cert *cert = &facts->certs[*at];
+	size_t path_end = facts->certs_count + facts->path_count, end = path_end + facts->beside_count;
 
-		*ret = (struct place){cert->certificate, cert->presented ? "presented" : "application's chain"};
-		(*at)++;
-		return true;
-	}
-	while (*at - facts->certs_count < facts->path_count) {
-		const struct certificate *certificate = facts->path[(*at)++ - facts->certs_count];
-		size_t same = 0;
+	while (*at < end) {
+		size_t i = (*at)++;
 
-		while (same < facts->certs_count && facts->certs[same].certificate != certificate)
-			same++;
-		if (same == facts->certs_count) {
-			*ret = (struct place){certificate, "proven issuer"};
+		if (i < facts->certs_count) {
+			const struct fact_cert *cert = &facts->certs[i];
+
+			*ret = (struct place){cert->certificate, cert->presented ? "presented" : "application's chain"};
+			return true;
+		}
+		if (i >= path_end) {
+			*ret = (struct place){facts->beside[i - path_end], "signed one that was presented"};
+			return true;
+		}
+		if (!in_certs(facts, facts->path[i - facts->certs_count])) {
+			*ret = (struct place){facts->path[i - facts->certs_count], "proven issuer"};
 			return true;
 		}
 	}
@@ -157,6 +169,14 @@ static void add_forbidden_key(struct reason *reason, const struct set *set, cons
 	reason_add(reason, " (%s)", place->where);
 }
 
+/* The hash of the certificate that the set has, or NULL. */
+static const uint8_t *forbidden_digest(const struct set *digests, const struct certificate *certificate)
+{
+	if (digests_have(digests, certificate->sha256))
+		return certificate->sha256;
+	return certificate->has_twin && digests_have(digests, certificate->twin_sha256) ? certificate->twin_sha256 : NULL;
+}
+
 static void check_forbid(const struct rule *rule, const struct facts *facts, struct reason *reason)
 {
 	const struct set *keys = rule->forbid.key_in, *digests = rule->forbid.cert_sha256_in;
@@ -166,15 +186,18 @@ static void check_forbid(const struct rule *rule, const struct facts *facts, str
 	while (found < FOUND_MAX && next_place(facts, &at, &place)) {
 		const struct certificate *certificate = place.certificate;
 		const struct key *key = keys && certificate->parsed ? keys_find(keys, certificate->spki_sha256) : NULL;
+		const uint8_t *digest = digests ? forbidden_digest(digests, certificate) : NULL;
 
+		if (!key && keys && certificate->parsed)
+			key = keys_find(keys, certificate->key_sha256);
 		if (key) {
 			add_forbidden_key(reason, keys, key, &place);
 			found++;
 		}
-		if (digests && digests_have(digests, certificate->sha256)) {
+		if (digest) {
 			char hex[2 * SHA256_BYTES + 1];
 
-			hex_encode(certificate->sha256, SHA256_BYTES, false, hex);
+			hex_encode(digest, SHA256_BYTES, false, hex);
 			next_reason(reason);
 			reason_add(reason, "certificate of %s: %s is ", digests->label, hex);
 			reason_add_subject(reason, certificate);

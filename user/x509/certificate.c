@@ -15,6 +15,7 @@
 #include <openssl/x509v3.h>
 
 #include "der.h"
+#include "key.h"
 #include "names.h"
 
 struct link_memo {
@@ -22,7 +23,7 @@ struct link_memo {
 	bool set, proven;
 };
 
-static void sha256(const uint8_t *data, size_t len, uint8_t out[SHA256_BYTES])
+void sha256(const uint8_t *data, size_t len, uint8_t out[SHA256_BYTES])
 {
 	/* Fails only where memory does; then as util.h has it. */
 	if (!SHA256(data, len, out))
@@ -49,76 +50,6 @@ static char *serial_text(const ASN1_INTEGER *serial)
 	return text;
 }
 
-/* By the algorithm's identifier, so that a key of a known kind that does not decode is still named. */
-static const char *key_algorithm(const X509_PUBKEY *key)
-{
-	ASN1_OBJECT *object = NULL;
-
-	if (X509_PUBKEY_get0_param(&object, NULL, NULL, NULL, key) != 1)
-		return "unknown";
-	switch (OBJ_obj2nid(object)) {
-	case NID_rsaEncryption:
-		return "RSA";
-	case NID_rsassaPss:
-		return "RSA-PSS";
-	case NID_X9_62_id_ecPublicKey:
-		return "EC";
-	case NID_ED25519:
-		return "ED25519";
-	case NID_ED448:
-		return "ED448";
-	case NID_X25519:
-		return "X25519";
-	case NID_X448:
-		return "X448";
-	case NID_dsa:
-		return "DSA";
-	case NID_dhKeyAgreement:
-	case NID_dhpublicnumber:
-		return "DH";
-	default:
-		return "unknown";
-	}
-}
-
-static void read_key(X509 *x509, struct certificate *certificate)
-{
-	X509_PUBKEY *key = X509_get_X509_PUBKEY(x509);
-	const EVP_PKEY *decoded = X509_get0_pubkey(x509);
-	struct der_bytes bytes = {certificate->der, certificate->der_len};
-	struct der_element whole, tbs;
-	struct der_tbs parts;
-	unsigned char *encoded = NULL;
-	int bits = decoded ? EVP_PKEY_get_bits(decoded) : 0, len;
-
-	certificate->key_algorithm = key_algorithm(key);
-	certificate->key_bits = bits > 0 ? (unsigned)bits : 0;
-	if (der_next(&bytes, &whole)) {
-		bytes = (struct der_bytes){whole.content, whole.content_len};
-		if (der_next(&bytes, &tbs) && der_tbs(tbs.whole, tbs.whole_len, &parts)) {
-			sha256(parts.spki.whole, parts.spki.whole_len, certificate->spki_sha256);
-			return;
-		}
-	}
-	/* BER of indefinite length, which OpenSSL takes: the bytes have no plain place, the DER of the key stands for them. */
-	len = i2d_X509_PUBKEY(key, &encoded);
-	sha256(encoded, len > 0 ? (size_t)len : 0, certificate->spki_sha256);
-	OPENSSL_free(encoded);
-}
-
-static bool read_is_ca(const X509 *x509, bool self_issued)
-{
-	BASIC_CONSTRAINTS *constraints;
-	bool ca;
-
-	if (X509_get_version(x509) == X509_VERSION_1)
-		return self_issued;
-	constraints = X509_get_ext_d2i(x509, NID_basic_constraints, NULL, NULL);
-	ca = constraints && constraints->ca;
-	BASIC_CONSTRAINTS_free(constraints);
-	return ca;
-}
-
 static void read_facts(X509 *x509, struct certificate *certificate)
 {
 	const X509_NAME *subject = X509_get_subject_name(x509), *issuer = X509_get_issuer_name(x509);
@@ -133,8 +64,9 @@ static void read_facts(X509 *x509, struct certificate *certificate)
 	certificate->not_before = seconds(X509_get0_notBefore(x509), INT64_MIN);
 	certificate->not_after = seconds(X509_get0_notAfter(x509), INT64_MAX);
 	certificate->signature_algorithm = signature == NID_undef ? "unknown" : OBJ_nid2ln(signature);
-	certificate->is_ca = read_is_ca(x509, certificate->self_issued);
-	read_key(x509, certificate);
+	authority_read(x509, certificate);
+	key_read(x509, certificate);
+	twin_read(x509, certificate);
 	sans_read(x509, certificate);
 }
 
@@ -182,34 +114,44 @@ static uint8_t *append(uint8_t *at, const uint8_t *data, size_t len)
 	return at + len;
 }
 
+uint8_t *certificate_join(const struct der_element *tbs, const struct der_element *algorithm, const uint8_t *signature,
+			  size_t signature_len, unsigned unused_bits, size_t *ret_len)
+{
+	uint8_t outer[DER_HEADER_MAX], bits[DER_HEADER_MAX + 1], *der, *at;
+	size_t outer_len, bits_len, content;
+
+	bits_len = der_header(DER_BIT_STRING, 1 + signature_len, bits);
+	bits[bits_len++] = (uint8_t)unused_bits;
+	content = tbs->whole_len + algorithm->whole_len + bits_len + signature_len;
+	outer_len = der_header(DER_SEQUENCE, content, outer);
+	at = der = xcalloc(outer_len + content, 1);
+	at = append(at, outer, outer_len);
+	at = append(at, tbs->whole, tbs->whole_len);
+	at = append(at, algorithm->whole, algorithm->whole_len);
+	at = append(at, bits, bits_len);
+	append(at, signature, signature_len);
+	*ret_len = outer_len + content;
+	return der;
+}
+
 int certificate_new_from_parts(const uint8_t *tbs, size_t tbs_len, const uint8_t *signature, size_t signature_len,
 			       unsigned unused_bits, struct certificate **ret)
 {
-	uint8_t outer[DER_HEADER_MAX], bits[DER_HEADER_MAX + 1];
-	size_t outer_len, bits_len, content;
+	const struct der_element whole = {.whole = tbs, .whole_len = tbs_len};
 	CLEANUP_FREE uint8_t *der = NULL;
 	struct der_tbs parts;
-	uint8_t *at;
+	size_t len;
 
 	if (tbs_len == 0 || tbs_len > CERTIFICATE_DER_MAX || signature_len > CERTIFICATE_DER_MAX - tbs_len)
 		return -EINVAL;
 	if (!der_tbs(tbs, tbs_len, &parts) || unused_bits > 7) {
-		at = der = xcalloc(tbs_len + signature_len, 1);
-		append(append(at, tbs, tbs_len), signature, signature_len);
+		der = xcalloc(tbs_len + signature_len, 1);
+		append(append(der, tbs, tbs_len), signature, signature_len);
 		*ret = unparsed(TAKE_PTR(der), tbs_len + signature_len, "TBSCertificate is broken");
 		return 0;
 	}
-	bits_len = der_header(DER_BIT_STRING, 1 + signature_len, bits);
-	bits[bits_len++] = (uint8_t)unused_bits;
-	content = tbs_len + parts.algorithm.whole_len + bits_len + signature_len;
-	outer_len = der_header(DER_SEQUENCE, content, outer);
-	at = der = xcalloc(outer_len + content, 1);
-	at = append(at, outer, outer_len);
-	at = append(at, tbs, tbs_len);
-	at = append(at, parts.algorithm.whole, parts.algorithm.whole_len);
-	at = append(at, bits, bits_len);
-	append(at, signature, signature_len);
-	return certificate_new(der, outer_len + content, ret);
+	der = certificate_join(&whole, &parts.algorithm, signature, signature_len, unused_bits, &len);
+	return certificate_new(der, len, ret);
 }
 
 struct certificate *certificate_ref(struct certificate *certificate)
@@ -232,6 +174,7 @@ void certificate_free(struct certificate *certificate)
 	free(certificate->organization);
 	free(certificate->serial);
 	free(certificate->memo);
+	NAME_CONSTRAINTS_free(certificate->constraints);
 	X509_free(certificate->x509);
 	free(certificate);
 }
