@@ -32,6 +32,7 @@ struct sock_common {
 	unsigned short skc_num;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	int skc_bound_dev_if;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -41,6 +42,10 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	unsigned short sk_protocol;
+} CORE;
+
+struct tcp_sock {
+	unsigned long long bytes_received;
 } CORE;
 
 struct socket {

@@ -19,13 +19,12 @@ struct received {
 
 struct openssl_frame {
 	__u64 store_ctx;
-	__u64 sp; /* tells frames that were left by longjmp or an exception */
+	__u64 sp;                 /* tells frames that were left by longjmp or an exception */
+	struct received received; /* as it was when this one began: an OCSP fetch inside must not count */
 };
 
 /* Verifications of one thread that have not returned. */
 struct openssl_call {
-	__u64 ktime_ns;
-	struct received received; /* as it was when the outermost began: an OCSP fetch inside must not count */
 	__u32 depth;
 	__u32 pad;
 	struct openssl_frame frame[CALL_DEPTH];

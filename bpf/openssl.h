@@ -9,6 +9,7 @@ enum {
 	EX_DATA_SLOTS = 8,        /* slots searched for the SSL; libssl's own index is 1 unless the application took some */
 	BIO_TYPE_SOCKET = 0x0505, /* BIO_s_socket; what SSL_set_fd makes */
 	BIO_TYPE_FD = 0x0504,
+	BIO_TYPE_DGRAM = 0x0515, /* UDP: its descriptor is no TCP socket, and that settles it */
 	TLS_SERVER_BIT = 1,
 	VERIFY_MODE_MAX = 0x1f,
 };
@@ -33,22 +34,22 @@ int openssl_verify(struct pt_regs *ctx)
 			break;
 		call->depth = top;
 	}
-	if (call->depth == 0) {
-		call->ktime_ns = bpf_ktime_get_ns();
-		call->received = (struct received){};
-		received_snapshot(thread, &call->received);
-	}
 	__u32 depth = call->depth;
+	barrier_var(depth);
 	if (depth < CALL_DEPTH) {
-		call->frame[depth].store_ctx = PT_REGS_PARM1(ctx);
-		call->frame[depth].sp = sp;
+		struct openssl_frame *frame = &call->frame[depth];
+		frame->store_ctx = PT_REGS_PARM1(ctx);
+		frame->sp = sp;
+		frame->received = (struct received){};
+		received_snapshot(thread, &frame->received);
 	}
 	call->depth = depth + 1;
 	return 0;
 }
 
-/* Pops the frame that returns; 0 if it is not known. At the return the return address has left the stack (x86). */
-static __always_inline __u64 call_pop(struct openssl_call *call, __u64 sp)
+/* Pops the frame that returns: gives its X509_STORE_CTX, and what its thread had received; 0 if it is not known. At the
+ * return the return address has left the stack (x86). */
+static __always_inline __u64 call_pop(struct openssl_call *call, __u64 sp, struct received *ret)
 {
 	for (int i = 0; i < CALL_DEPTH + 1; i++) {
 		__u32 top = call->depth - 1;
@@ -57,8 +58,10 @@ static __always_inline __u64 call_pop(struct openssl_call *call, __u64 sp)
 		call->depth = top;
 		if (top >= CALL_DEPTH)
 			continue;
-		if (call->frame[top].sp == sp - 8 || call->frame[top].sp == sp)
+		if (call->frame[top].sp == sp - 8 || call->frame[top].sp == sp) {
+			*ret = call->frame[top].received;
 			return call->frame[top].store_ctx;
+		}
 	}
 	return 0;
 }
@@ -141,10 +144,17 @@ static __noinline void chains_send(const struct openssl_layout *at, __u64 store_
 	struct stack_view chain = stack_read(at, read_u64(store_ctx + at->ctx_chain));
 	__u64 leaf = read_u64(store_ctx + at->ctx_cert);
 
-	if (presented.count > PRESENTED_MAX || chain.count > CHAIN_MAX)
+	/* libssl's list begins with the leaf; an application's own may not. */
+	__u32 shift = leaf && (!presented.count || read_u64(presented.data) != leaf);
+
+	if (presented.count + shift > PRESENTED_MAX || chain.count > CHAIN_MAX)
 		record->flags |= VERIFY_TRUNCATED;
 	for (__u32 i = 0; i < PRESENTED_MAX; i++) {
-		__u64 x509 = i < presented.count ? read_u64(presented.data + i * 8) : i == 0 ? leaf : 0;
+		__u64 x509 = 0;
+		if (shift && i == 0)
+			x509 = leaf;
+		else if (i - shift < presented.count)
+			x509 = read_u64(presented.data + (i - shift) * 8);
 		if (!x509)
 			break;
 		record->presented_object[i] = x509;
@@ -185,7 +195,8 @@ static __always_inline int bio_fd(const struct openssl_layout *at, __u64 bio)
 {
 	__u32 type = read_u32(read_u64(bio + at->bio_method) + at->method_type);
 
-	return type == BIO_TYPE_SOCKET || type == BIO_TYPE_FD ? (int)read_u32(bio + at->bio_num) : -1;
+	return type == BIO_TYPE_SOCKET || type == BIO_TYPE_FD || type == BIO_TYPE_DGRAM ? (int)read_u32(bio + at->bio_num) :
+											  -1;
 }
 
 static __noinline void ssl_read_facts(const struct openssl_layout *at, __u64 ssl, const struct received *received,
@@ -221,13 +232,13 @@ int openssl_verified(struct pt_regs *ctx)
 	struct openssl_call *call = bpf_map_lookup_elem(&openssl_calls, &thread);
 	__u32 library = library_of(ctx);
 	struct library_layout *layout = bpf_map_lookup_elem(&layouts, &library);
-	__u64 store_ctx = call ? call_pop(call, PT_REGS_SP(ctx)) : 0, ssl;
+	struct received received = {};
+	__u64 store_ctx = call ? call_pop(call, PT_REGS_SP(ctx), &received) : 0, ssl;
 
 	if (!store_ctx) {
 		COUNT(lost_call);
 		return 0;
 	}
-	struct received received = call->received;
 	struct record_head head = {.library = library, .id = {.pid_tgid = thread, .ktime_ns = bpf_ktime_get_ns()}};
 	if (call->depth == 0)
 		bpf_map_delete_elem(&openssl_calls, &thread);

@@ -32,6 +32,18 @@ int BPF_PROG(socket_received, struct sock *sk)
 	return 0;
 }
 
+/* Data that came another way (a Unix socket, UDP) is not the last TCP socket's. Kernels from 6.3 on tell of it. */
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(socket_received_other, struct sock *sk, int got)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u16 family = sk->__sk_common.skc_family;
+
+	if (got > 0 && !((family == INET || family == INET6) && sk->sk_protocol == PROTOCOL_TCP))
+		bpf_map_delete_elem(&last_received, &thread);
+	return 0;
+}
+
 static __always_inline void received_snapshot(__u64 thread, struct received *ret)
 {
 	struct received *known = bpf_map_lookup_elem(&last_received, &thread);
@@ -64,6 +76,8 @@ static __always_inline bool socket_describe(struct sock *sk, struct record_socke
 	ret->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	ret->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	ret->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	ret->received = BPF_CORE_READ((struct tcp_sock *)sk, bytes_received);
+	ret->bound_if = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
 	ret->peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	if (family == INET6) {
 		BPF_CORE_READ_INTO((struct in6_addr *)ret->local_ip, sk, __sk_common.skc_v6_rcv_saddr);

@@ -28,7 +28,7 @@ int capture_ring_new(int ring_map_fd, capture_fn on_capture, closed_fn on_closed
 void capture_ring_free(struct capture_ring *ring);
 
 int capture_ring_fd(const struct capture_ring *ring); /* readable when there is something */
-int capture_ring_drain(struct capture_ring *ring);    /* all that is there now; 0 or -errno */
+int capture_ring_drain(struct capture_ring *ring);    /* what is there now; 0 or -errno, -EAGAIN: there may be more */
 
 /* Records that made no sense (a wrong size, a certificate of no verification), and verifications given up because their
  * certificates did not come. */

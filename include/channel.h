@@ -20,6 +20,7 @@ enum message_tag {
 	MESSAGE_POLICIES,        /* fd: a memory file with the policy texts (policy_texts_pack); already parsed once */
 	MESSAGE_POLICY_REJECTED, /* text: the first problem */
 	MESSAGE_LOST_MAPPINGS,   /* number: records of new mappings that were lost so far */
+	MESSAGE_OUTPUT,          /* fd: where events go from now on */
 	MESSAGE_STOP,            /* drain, say so, and end; text: why */
 	MESSAGE_PROCESS_IS,      /* the answer to MESSAGE_PROCESS: process */
 	MESSAGE_KILLED,          /* the answer to MESSAGE_KILL: number 0, or -errno and text; and process, as above */
@@ -40,7 +41,7 @@ struct message_library {
 };
 
 struct message_process {
-	uint32_t pid;
+	uint32_t pid, tid;
 	uint32_t known; /* 0: it has gone, or the pid is another process by now */
 	uint64_t start_boottime_ns;
 	char exe[MESSAGE_PATH];
@@ -49,8 +50,8 @@ struct message_process {
 };
 
 struct message_kill {
-	uint32_t pid;
-	uint32_t uid;
+	uint32_t pid, tid;
+	uint32_t uid, pad;
 	uint64_t start_boottime_ns;
 	struct record_socket socket;
 	char ruleset[MESSAGE_RULE], rule[MESSAGE_RULE];
@@ -70,8 +71,10 @@ struct message {
 
 /* ret_ends[0] is the warden's, [1] the judge's; both O_CLOEXEC. */
 int channel_new(int ret_ends[2]);
-/* Blocks while the other half's queue is full. passed_fd: sent along (the caller keeps its own), or -1. */
+/* passed_fd: sent along (the caller keeps its own), or -1. While the other half's queue is full the first blocks, and the
+ * second gives -EAGAIN. */
 int message_send(int channel, const struct message *message, int passed_fd);
+int message_offer(int channel, const struct message *message, int passed_fd);
 /* 1: a message; 0: the other half has closed; -errno: -EAGAIN with nothing there (nonblocking), -EPROTO on nonsense.
  * *ret_fd: a descriptor that came along, now the caller's, or -1; ret_fd NULL: none is expected, one that comes is closed. */
 int message_receive(int channel, bool wait, struct message *ret, int *ret_fd);

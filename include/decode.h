@@ -15,4 +15,7 @@ void decoded_clear(struct decoded *decoded);
 /* library: who said it (enum library_kind). The capture must outlive *ret. */
 void capture_decode(const struct capture *capture, enum library_kind library, struct decoded *ret);
 
+/* False: the socket in the record is unknown, or cannot be the one: it is not to be named, let alone ended. */
+bool capture_socket_fits(const struct capture *capture);
+
 #endif

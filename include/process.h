@@ -7,14 +7,16 @@
 
 #include "channel.h"
 
-/* An O_PATH descriptor of /proc/PID, if that is still the process that started then: what is opened through it can be no
- * other's. -ESRCH if it has gone. start_boottime_ns: nanoseconds since boot, as the kernel's start_boottime. */
-int process_open(uint32_t pid, uint64_t start_boottime_ns);
+/* An O_PATH descriptor of /proc/PID/task/TID, or of /proc/PID if that thread has gone, if PID is still the process that
+ * started then: what is opened through it can be no other's. The thread, as it can live on in a process whose first thread
+ * has ended, and be in a network namespace of its own. -ESRCH if the process has gone; -EMFILE and the like as open(2).
+ * start_boottime_ns: nanoseconds since boot, as the kernel's start_boottime. */
+int process_open(uint32_t pid, uint32_t tid, uint64_t start_boottime_ns);
 
 /* Answers a MESSAGE_PROCESS: exe, user. ret->known is 0 if the process has gone. */
 void process_describe(const struct message_process *asked, struct message_process *ret);
 
-/* /proc/PID/ns/net if its inode number is netns, or the caller's own if that is. -ENOENT: neither. */
+/* The thread's ns/net if its inode number is netns, or the caller's own if that is. -ENOENT: neither. */
 int process_netns_open(int process_fd, uint32_t netns);
 
 /* Ticks since boot as proc(5) shows them, from nanoseconds. */

@@ -78,7 +78,8 @@ struct record_socket {
 	__u8 peer_ip[16];
 	__u16 local_port; /* host byte order */
 	__u16 peer_port;
-	__u32 pad;
+	__u32 bound_if; /* the device it is bound to (SO_BINDTODEVICE, a link-local peer), or 0 */
+	__u64 received; /* bytes of payload that came in so far */
 };
 
 struct record_verify {

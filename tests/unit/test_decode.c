@@ -133,6 +133,7 @@ static void flags_truncate(void **state)
 		struct decoded decoded;
 		capture_decode(&capture, LIBRARY_OPENSSL, &decoded);
 		assert_true(decoded.facts.truncated);
+		assert_int_equal(decoded.facts.lost, flags[i] != VERIFY_TRUNCATED);
 		decoded_clear(&decoded);
 	}
 }
@@ -186,6 +187,37 @@ static void addresses_and_ports(void **state)
 	decoded_clear(&decoded);
 }
 
+/* Found by what the thread had received: not if that is less, or far more, than this handshake takes. */
+static void a_thread_s_socket_must_fit(void **state)
+{
+	static const struct {
+		uint64_t received;
+		bool fits;
+	} cases[] = {{0, false}, {100, true}, {5000, true}, {60000, true}, {100000, false}};
+	struct capture *capture = xcalloc(1, sizeof(*capture));
+	struct decoded decoded;
+
+	(void)state;
+	capture->certificates[0] = garbage("0123456789012345678901234567890123456789012345678901234567890123456789");
+	capture->objects[0] = capture->verify.presented_object[0] = 11;
+	capture->count = capture->verify.presented = 1;
+	capture->verify.socket = (struct record_socket){
+		.how = SOCKET_THREAD, .family = AF_INET_VALUE, .peer_ip = {127, 0, 0, 1}, .peer_port = 443};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		capture->verify.socket.received = cases[i].received;
+		assert_int_equal(capture_socket_fits(capture), cases[i].fits);
+		capture_decode(capture, LIBRARY_OPENSSL, &decoded);
+		assert_int_equal(decoded.facts.peer.len, cases[i].fits ? 4 : 0);
+		decoded_clear(&decoded);
+	}
+	/* The descriptor that the library reads from is exact. */
+	capture->verify.socket.how = SOCKET_FD;
+	assert_true(capture_socket_fits(capture));
+	capture->verify.socket.how = SOCKET_UNKNOWN;
+	assert_false(capture_socket_fits(capture));
+	capture_free(capture);
+}
+
 static void roles(void **state)
 {
 	static const enum facts_role expected[] = {FACTS_ROLE_UNKNOWN, FACTS_ROLE_CLIENT, FACTS_ROLE_SERVER,
@@ -213,6 +245,7 @@ int main(void)
 		cmocka_unit_test(texts_are_escaped),
 		cmocka_unit_test(an_expected_address_becomes_text),
 		cmocka_unit_test(addresses_and_ports),
+		cmocka_unit_test(a_thread_s_socket_must_fit),
 		cmocka_unit_test(roles),
 	};
 	return cmocka_run_group_tests_name("decode", tests, NULL, NULL);

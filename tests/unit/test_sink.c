@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -84,12 +85,59 @@ static void a_reader_that_left_is_said(void **state)
 	close(ends[1]);
 }
 
+/* Takes PIPE_TAKEN bytes at a time, later than the writer would like; ends when the pipe does. */
+enum { LINES = 200, PIPE_TAKEN = 1000 };
+static void *read_slowly(void *context)
+{
+	const int *ends = context;
+	char part[PIPE_TAKEN];
+	ssize_t got;
+
+	while ((got = read(ends[0], part, sizeof(part))) > 0) {
+		assert_int_equal(write(ends[1], part, (size_t)got), got);
+		usleep(500);
+	}
+	return NULL;
+}
+
+static void a_slow_reader_gets_whole_lines(void **state)
+{
+	static char long_text[3 * 4096]; /* what is longer than PIPE_BUF can go in pieces */
+	struct event_detail details = {.key = "reason", .text = long_text};
+	int ends[2], all CLEANUP_CLOSE = memfd_create("all", MFD_CLOEXEC);
+	char *text CLEANUP_FREE = NULL;
+	pthread_t reader;
+	size_t lines;
+
+	(void)state;
+	memset(long_text, 'x', sizeof(long_text) - 1);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+	struct sink sink = {.fd = ends[1], .host = "h"};
+	int given[] = {ends[0], all};
+	assert_int_equal(pthread_create(&reader, NULL, read_slowly, given), 0);
+	for (int i = 0; i < LINES; i++)
+		assert_true(sink_agent(&sink, "agent-started", "success", &details, 1));
+	close(ends[1]);
+	pthread_join(reader, NULL);
+	close(ends[0]);
+	lines = lines_of(all, &text);
+	assert_true(lines >= LINES - sink.failed);
+	for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+		const char *end = strchr(line, '\n');
+		assert_memory_equal(line, "{\"@timestamp\"", 13);
+		assert_int_equal(end[-1], '}');
+		assert_null(memmem(line + 2, (size_t)(end - line) - 2, "\"@timestamp\"", 12));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_are_numbered_lines),
 		cmocka_unit_test(half_a_line_is_taken_back),
 		cmocka_unit_test(a_reader_that_left_is_said),
+		cmocka_unit_test(a_slow_reader_gets_whole_lines),
 	};
 	return cmocka_run_group_tests_name("sink", tests, NULL, NULL);
 }

@@ -41,8 +41,11 @@ struct case_ *case_new(const struct bench *bench, struct capture *capture)
 	if (library)
 		c->library = *library;
 	c->process.pid = capture->verify.head.id.pid_tgid >> 32;
+	c->process.tid = (uint32_t)capture->verify.head.id.pid_tgid;
 	c->process.start_boottime_ns = capture->verify.start_boottime_ns;
 	c->process.uid = capture->verify.uid;
+	if (!capture_socket_fits(capture))
+		capture->verify.socket = (struct record_socket){.how = SOCKET_UNKNOWN};
 	capture_decode(capture, library ? library->kind : LIBRARY_NONE, &c->decoded);
 	path_prove(&c->decoded.facts, bench->anchors);
 	return c;
@@ -84,6 +87,7 @@ static void kill_ask(const struct bench *bench, struct case_ *c)
 	struct message message = {.tag = MESSAGE_KILL};
 
 	message.kill.pid = c->process.pid;
+	message.kill.tid = c->process.tid;
 	message.kill.uid = c->process.uid;
 	message.kill.start_boottime_ns = verify->start_boottime_ns;
 	message.kill.socket = verify->socket;

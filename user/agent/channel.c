@@ -12,7 +12,7 @@ int channel_new(int ret_ends[2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_ends) < 0 ? -errno : 0;
 }
 
-int message_send(int channel, const struct message *message, int passed_fd)
+static int send_with(int channel, const struct message *message, int passed_fd, int flags)
 {
 	union {
 		struct cmsghdr header;
@@ -31,9 +31,19 @@ int message_send(int channel, const struct message *message, int passed_fd)
 		memcpy(CMSG_DATA(&control.header), &passed_fd, sizeof(int));
 	}
 	do
-		sent = sendmsg(channel, &msg, MSG_NOSIGNAL);
+		sent = sendmsg(channel, &msg, MSG_NOSIGNAL | flags);
 	while (sent < 0 && errno == EINTR);
 	return sent < 0 ? -errno : 0;
+}
+
+int message_send(int channel, const struct message *message, int passed_fd)
+{
+	return send_with(channel, message, passed_fd, 0);
+}
+
+int message_offer(int channel, const struct message *message, int passed_fd)
+{
+	return send_with(channel, message, passed_fd, MSG_DONTWAIT);
 }
 
 static int passed_fd_take(struct msghdr *msg)

@@ -245,14 +245,25 @@ static void settle(struct finder *finder, int fd, struct catalog_file *file, uin
 		file->settled = true; /* it names a function of ours, and gets it from elsewhere */
 }
 
+/* What a look at one mapping came to: done if that very inode has been dealt with. A process that has gone takes a file of
+ * its own mount namespace along, and a libcrypto can lack its libssl: those are looked at again the next time. */
+struct look {
+	uint64_t inode;
+	bool done;
+};
+
 static void look_at_mapped(struct finder *finder, uint32_t pid, const char *range, const char *path, void *context)
 {
 	int fd CLEANUP_CLOSE = open_mapped(pid, range, path);
+	struct look *look = context;
 	struct catalog_file *file;
+	struct stat stat;
 
-	(void)context;
-	if (fd >= 0 && catalog_examine(finder->catalog, fd, path, &file) == 0)
-		settle(finder, fd, file, pid);
+	if (fd < 0 || catalog_examine(finder->catalog, fd, path, &file) < 0)
+		return;
+	settle(finder, fd, file, pid);
+	if (look)
+		look->done = file->settled && fstat(fd, &stat) == 0 && stat.st_ino == look->inode;
 }
 
 static void look_at_processes(struct finder *finder)
@@ -292,14 +303,16 @@ static void on_mapping(void *context, const struct mapping *mapping)
 	uint64_t hash = mapping->inode * 0x9e3779b97f4a7c15ULL ^ mapping->generation * 0xff51afd7ed558ccdULL ^
 			((uint64_t)mapping->major << 32 | mapping->minor);
 	uint64_t *seen = &finder->seen[(hash >> 20) % SEEN_MAX];
+	struct look look = {.inode = mapping->inode};
 	char range[64];
 
 	if (*seen == hash)
 		return;
-	*seen = hash;
 	snprintf(range, sizeof(range), "%lx-%lx", (unsigned long)mapping->start,
 		 (unsigned long)(mapping->start + mapping->len));
-	look_at_mapped(finder, mapping->pid, range, mapping->path, NULL);
+	look_at_mapped(finder, mapping->pid, range, mapping->path, &look);
+	if (look.done)
+		*seen = hash;
 }
 
 static void follow(struct finder *finder)

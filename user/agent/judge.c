@@ -20,10 +20,11 @@
 #include "util.h"
 
 enum {
-	TICK_MS = 500,     /* losses are told at most that much later */
-	DEFERRED_MAX = 64, /* messages that came while an answer was awaited; the warden sends few */
+	TICK_MS = 500, /* losses are told at most that much later */
+	END_MS = 3000, /* at the end a flood is followed that long; what it brings later is not told of */
 };
 
+/* Came while an answer was awaited. One of each tag at most: a newer one stands for those before it. */
 struct deferred {
 	struct message message;
 	int fd;
@@ -178,6 +179,13 @@ static void tell_started(struct judge *judge, int64_t libraries)
 	tell(judge, "agent-started", "success", details, ARRAY_SIZE(details));
 }
 
+/* In place of the old one, whose number everything knows. */
+static void output_take(struct judge *judge, int fd)
+{
+	if (fd >= 0)
+		dup2(fd, judge->sink.fd);
+}
+
 static void message_handle(struct judge *judge, const struct message *message, int fd)
 {
 	struct event_detail lost = {.key = "lost.mappings", .number = message->number};
@@ -201,6 +209,9 @@ static void message_handle(struct judge *judge, const struct message *message, i
 	case MESSAGE_LOST_MAPPINGS:
 		tell(judge, "events-lost", "failure", &lost, 1);
 		break;
+	case MESSAGE_OUTPUT:
+		output_take(judge, fd);
+		break;
 	case MESSAGE_STOP:
 		judge->done = true;
 		break;
@@ -209,16 +220,22 @@ static void message_handle(struct judge *judge, const struct message *message, i
 
 static void message_defer(struct judge *judge, const struct message *message, int fd)
 {
+	size_t at = 0;
+
 	/* Only a library's slot must be known at once, as records of it may be next. */
-	if (message->tag == MESSAGE_LIBRARY || message->tag == MESSAGE_UNSUPPORTED ||
-	    judge->deferred_count == DEFERRED_MAX) {
+	if (message->tag == MESSAGE_LIBRARY || message->tag == MESSAGE_UNSUPPORTED) {
 		message_handle(judge, message, fd);
 		if (fd >= 0)
 			close(fd);
 		return;
 	}
-	judge->deferred = xrealloc(judge->deferred, judge->deferred_count + 1, sizeof(*judge->deferred));
-	judge->deferred[judge->deferred_count++] = (struct deferred){.message = *message, .fd = fd};
+	while (at < judge->deferred_count && judge->deferred[at].message.tag != message->tag)
+		at++;
+	if (at < judge->deferred_count && judge->deferred[at].fd >= 0)
+		close(judge->deferred[at].fd);
+	if (at == judge->deferred_count)
+		judge->deferred = xrealloc(judge->deferred, ++judge->deferred_count, sizeof(*judge->deferred));
+	judge->deferred[at] = (struct deferred){.message = *message, .fd = fd};
 }
 
 static void messages_deferred(struct judge *judge)
@@ -406,9 +423,11 @@ static void judge_end(struct judge *judge)
 		{.key = "lost.certificates", .number = (int64_t)counters->lost_cert},
 		{.key = "lost.calls", .number = (int64_t)counters->lost_call},
 	};
+	uint64_t end_ns = now_ns() + END_MS * 1000000ULL;
 	struct case_ *held;
 
-	capture_ring_drain(judge->ring);
+	while (capture_ring_drain(judge->ring) == -EAGAIN && now_ns() < end_ns)
+		;
 	while ((held = holds_take_due(&judge->holds, 0, true)))
 		case_unverified(judge, held);
 	tell_losses(judge);

@@ -38,22 +38,24 @@ static int start_ticks_of(int process_fd, uint64_t *ret)
 	return 0;
 }
 
-int process_open(uint32_t pid, uint64_t start_boottime_ns)
+int process_open(uint32_t pid, uint32_t tid, uint64_t start_boottime_ns)
 {
 	char path[32];
 	uint64_t ticks = 0;
-	int fd CLEANUP_CLOSE = -1, err;
+	int fd CLEANUP_CLOSE = -1, thread, err;
 
 	snprintf(path, sizeof(path), "/proc/%u", pid);
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return -ESRCH;
+		return errno == ENOENT ? -ESRCH : -errno;
 	err = start_ticks_of(fd, &ticks);
 	if (err)
 		return err == -ENOENT ? -ESRCH : err;
 	if (ticks != process_ticks(start_boottime_ns))
 		return -ESRCH;
-	return TAKE_FD(fd);
+	snprintf(path, sizeof(path), "task/%u", tid);
+	thread = openat(fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return thread >= 0 ? thread : TAKE_FD(fd);
 }
 
 /* /etc/passwd only: a name service over the network would hold up every event. */
@@ -73,7 +75,7 @@ static void user_name(uint32_t uid, char *ret, size_t size)
 
 void process_describe(const struct message_process *asked, struct message_process *ret)
 {
-	int fd CLEANUP_CLOSE = process_open(asked->pid, asked->start_boottime_ns);
+	int fd CLEANUP_CLOSE = process_open(asked->pid, asked->tid, asked->start_boottime_ns);
 	ssize_t len;
 
 	*ret = *asked;

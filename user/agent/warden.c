@@ -15,6 +15,9 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -33,7 +36,10 @@
 #include "sandbox.h"
 #include "util.h"
 
-enum { ANCHORS_MAX = 64 << 20 };
+enum {
+	ANCHORS_MAX = 64 << 20,
+	STOP_WAIT_S = 10, /* beyond it a judge that does not end, as nobody reads its output, is killed */
+};
 
 static const char system_anchors[] = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -47,6 +53,7 @@ struct warden {
 	pid_t judge;
 	bool stopping;
 	int exit_code;
+	int judge_signal; /* what killed the judge, though it was not to end; or 0 */
 };
 
 /* --- requests ------------------------------------------------------------------------------------------------------ */
@@ -72,9 +79,9 @@ static int kill_do(const struct warden *warden, const struct message_kill *kill,
 	err = kill_check(warden, kill, ret_why);
 	if (err)
 		return err;
-	process = process_open(kill->pid, kill->start_boottime_ns);
+	process = process_open(kill->pid, kill->tid, kill->start_boottime_ns);
 	if (process < 0) {
-		*ret_why = "the process has ended";
+		*ret_why = process == -ESRCH ? "the process has ended" : strerror(-process);
 		return process;
 	}
 	netns = process_netns_open(process, kill->socket.netns);
@@ -100,7 +107,7 @@ static void answer(struct warden *warden, struct message *message)
 	} else {
 		message->tag = MESSAGE_KILLED;
 		asked = (struct message_process){
-			.pid = kill.pid, .start_boottime_ns = kill.start_boottime_ns, .uid = kill.uid};
+			.pid = kill.pid, .tid = kill.tid, .start_boottime_ns = kill.start_boottime_ns, .uid = kill.uid};
 	}
 	/* First, for a process that loses its connection may end at once. */
 	process_describe(&asked, &message->process);
@@ -164,6 +171,29 @@ static int policies_load(const struct agent_options *options, struct policy_text
 	return code;
 }
 
+static int output_open(const char *path)
+{
+	int fd = strcmp(path, "-") != 0 ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640) :
+					  fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0)
+		fprintf(stderr, "tlswarden: %s: %s\n", path, strerror(errno));
+	return fd;
+}
+
+/* A log that was rotated by renaming it is another file now. */
+static void output_renew(struct warden *warden)
+{
+	struct message message = {.tag = MESSAGE_OUTPUT};
+	int fd CLEANUP_CLOSE = -1;
+
+	if (strcmp(warden->options->output, "-") == 0)
+		return;
+	fd = output_open(warden->options->output);
+	if (fd < 0 || message_offer(warden->channel, &message, fd) < 0)
+		fprintf(stderr, "tlswarden: events go on to the old file\n");
+}
+
 static void reload(struct warden *warden)
 {
 	struct message message = {.tag = MESSAGE_POLICIES};
@@ -173,26 +203,40 @@ static void reload(struct warden *warden)
 	int fd CLEANUP_CLOSE = -1;
 
 	sd_notify(0, "RELOADING=1");
+	output_renew(warden);
 	if (policies_load(warden->options, &texts, &fresh, &why) == EXIT_FINE) {
 		fd = policy_texts_pack(&texts);
-		if (fd < 0) {
+		if (fd < 0)
 			why = xstrdup(strerror(-fd));
-			policies_free(fresh);
-		} else {
-			policies_free(warden->policies);
-			warden->policies = fresh;
-		}
 	}
 	if (why) {
 		message.tag = MESSAGE_POLICY_REJECTED;
 		snprintf(message.text, sizeof(message.text), "%s", why);
 	}
-	message_send(warden->channel, &message, fd);
+	/* Both halves change, or none. */
+	if (message_offer(warden->channel, &message, fd) < 0) {
+		fprintf(stderr, "tlswarden: the judge takes no message, is nobody reading its output? The policies stay\n");
+	} else if (!why) {
+		policies_free(warden->policies);
+		warden->policies = TAKE_PTR(fresh);
+	}
+	policies_free(fresh);
 	policy_texts_clear(&texts);
 	sd_notify(0, "READY=1");
 }
 
 /* --- signals ------------------------------------------------------------------------------------------------------- */
+
+static int on_stop_due(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct warden *warden = context;
+
+	(void)source;
+	(void)usec;
+	fprintf(stderr, "tlswarden: the judge does not end, is nobody reading its output? Killing it\n");
+	kill(warden->judge, SIGKILL);
+	return 0;
+}
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
 {
@@ -205,7 +249,10 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 	} else if (!warden->stopping) {
 		warden->stopping = true;
 		sd_notify(0, "STOPPING=1");
-		message_send(warden->channel, &stop, -1);
+		if (message_offer(warden->channel, &stop, -1) < 0)
+			shutdown(warden->channel, SHUT_WR); /* seen when it has read all that came before */
+		sd_event_add_time_relative(warden->events, NULL, CLOCK_MONOTONIC, STOP_WAIT_S * 1000000ULL, 0, on_stop_due,
+					   warden);
 	}
 	return 0;
 }
@@ -220,6 +267,7 @@ static int on_judge_end(sd_event_source *source, const siginfo_t *info, void *co
 		fprintf(stderr, "tlswarden: the judge died of signal %d (%s): nothing is judged any more, ending\n",
 			info->si_status, strsignal(info->si_status));
 		warden->exit_code = EXIT_CANNOT;
+		warden->judge_signal = warden->stopping ? 0 : info->si_status;
 	} else if (info->si_status != 0) {
 		warden->exit_code = EXIT_CANNOT;
 	}
@@ -227,16 +275,6 @@ static int on_judge_end(sd_event_source *source, const siginfo_t *info, void *co
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
-
-static int output_open(const char *path)
-{
-	int fd = strcmp(path, "-") ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640) :
-				     fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-
-	if (fd < 0)
-		fprintf(stderr, "tlswarden: %s: %s\n", path, strerror(errno));
-	return fd;
-}
 
 /* The text is handed to the judge, which parses it. */
 static int anchors_read(const struct agent_options *options, struct judge_setup *setup)
@@ -253,6 +291,22 @@ static int anchors_read(const struct agent_options *options, struct judge_setup 
 	return EXIT_FINE;
 }
 
+/* A judge that outlives its warden must hold none of its programs and links. */
+static void others_close(const int *kept, size_t count)
+{
+	unsigned first = STDERR_FILENO + 1, next;
+
+	do {
+		next = ~0u;
+		for (size_t i = 0; i < count; i++)
+			if ((unsigned)kept[i] >= first && (unsigned)kept[i] < next)
+				next = (unsigned)kept[i];
+		if (next > first)
+			close_range(first, next - 1, 0);
+		first = next + 1;
+	} while (next != ~0u);
+}
+
 static int judge_start(struct warden *warden, struct judge_setup *setup)
 {
 	int ends[2];
@@ -262,8 +316,8 @@ static int judge_start(struct warden *warden, struct judge_setup *setup)
 		return err;
 	warden->judge = fork();
 	if (warden->judge == 0) {
-		close(ends[0]);
 		setup->channel = ends[1];
+		others_close((const int[]){ends[1], setup->output, setup->ring_map}, 3);
 		_exit(judge_main(setup));
 	}
 	err = warden->judge < 0 ? -errno : 0;
@@ -321,6 +375,17 @@ static int judge_prepare(struct warden *warden, struct judge_setup *setup)
 	return anchors_read(options, setup);
 }
 
+/* Each library that is attached takes several. */
+static void descriptors_raise(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 /* Blocked in every thread and in the judge: sd-event takes them from a descriptor. */
 static void signals_block(void)
 {
@@ -348,6 +413,7 @@ static int warden_start(struct warden *warden, struct policy_texts *texts, char 
 		return EXIT_CANNOT;
 	}
 	gethostname(host, sizeof(host) - 1);
+	descriptors_raise();
 	signals_block();
 	code = judge_prepare(warden, &setup);
 	setup.policies = warden->policies; /* the judge's after the fork is its own copy */
@@ -357,6 +423,15 @@ static int warden_start(struct warden *warden, struct policy_texts *texts, char 
 		close(setup.output);
 	free((char *)setup.anchors_pem);
 	return code ? code : warden_loop(warden);
+}
+
+/* Whoever keeps the agent must start it again, which is not so with the exit codes: those say that trying again changes
+ * nothing. */
+static void end_as(int signo)
+{
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	signal(signo, SIG_DFL);
+	raise(signo);
 }
 
 int agent_run(const struct agent_options *options)
@@ -375,5 +450,7 @@ int agent_run(const struct agent_options *options)
 	probes_free(warden.probes);
 	policies_free(warden.policies);
 	policy_texts_clear(&texts);
+	if (warden.judge_signal)
+		end_as(warden.judge_signal);
 	return code;
 }

@@ -16,7 +16,12 @@
 
 #include <string.h>
 
-enum { SSL_MODE_PEER = 1 };
+enum {
+	SSL_MODE_PEER = 1,
+	HANDSHAKE_BESIDE_MAX =
+		65536, /* bytes of a handshake beside its certificates, and what came before it (a proxy's answer) */
+	COMPRESSED_TO_AT_LEAST = 16, /* a certificate shrinks to no less than this part (RFC 8879) */
+};
 
 _Static_assert(FACTS_CERTS_MAX >= PRESENTED_MAX + CHAIN_MAX, "each certificate of a capture has a place in the facts");
 
@@ -92,11 +97,30 @@ static void list_decode(const struct capture *capture, const __u64 *objects, siz
 	}
 }
 
-static void addresses_decode(const struct record_socket *socket, struct facts *facts)
+/* The thread's last socket is that of the handshake only if it has received what a handshake takes: the certificates that
+ * were presented (TLS can compress them), and not much more. A library that reads in one thread and verifies in another
+ * would else have a stranger's connection ended. */
+bool capture_socket_fits(const struct capture *capture)
 {
+	const struct record_verify *verify = &capture->verify;
+	uint64_t presented = 0;
+
+	if (verify->socket.how != SOCKET_THREAD)
+		return verify->socket.how == SOCKET_FD;
+	for (size_t i = 0; i < verify->presented; i++) {
+		const struct certificate *certificate = object_find(capture, verify->presented_object[i]);
+		presented += certificate ? certificate->der_len : TBS_MAX;
+	}
+	return verify->socket.received >= presented / COMPRESSED_TO_AT_LEAST &&
+	       verify->socket.received <= presented + HANDSHAKE_BESIDE_MAX;
+}
+
+static void addresses_decode(const struct capture *capture, struct facts *facts)
+{
+	const struct record_socket *socket = &capture->verify.socket;
 	size_t len = socket->family == 2 /* AF_INET */ ? 4 : 16;
 
-	if (socket->how == SOCKET_UNKNOWN)
+	if (!capture_socket_fits(capture))
 		return;
 	facts->local = address_from_bytes(socket->local_ip, len);
 	facts->peer = address_from_bytes(socket->peer_ip, len);
@@ -139,7 +163,8 @@ void capture_decode(const struct capture *capture, enum library_kind library, st
 	facts->verify_mode = mode_of(verify, library);
 	facts->uid = verify->uid;
 	facts->truncated = verify->flags & (VERIFY_TRUNCATED | VERIFY_LOST_CERT | VERIFY_UNREADABLE);
-	addresses_decode(&verify->socket, facts);
+	facts->lost = verify->flags & (VERIFY_LOST_CERT | VERIFY_UNREADABLE);
+	addresses_decode(capture, facts);
 	list_decode(capture, verify->presented_object, verify->presented, true, facts);
 	list_decode(capture, verify->chain_object, verify->chain, false, facts);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "util.h"
@@ -18,6 +19,7 @@ struct probes {
 	struct warden_bpf *skel;
 	/* Without probe cookies: a set of programs for each slot, which knows its slot; slot 0 has skel. The maps are shared. */
 	bool has_cookies;
+	bool tells_other; /* the kernel has the tracepoint sock_recv_length */
 	struct warden_bpf **more;
 	size_t more_count;
 	struct bpf_link **links;
@@ -62,6 +64,7 @@ static int programs_try(const struct probes *probes, uint32_t slot, bool can_mak
 		return -errno;
 	skel->rodata->fixed_library = probes->has_cookies ? -1 : (int)slot;
 	skel->rodata->can_make_cookie = can_make_cookie;
+	bpf_program__set_autoload(skel->progs.socket_received_other, slot == 0 && probes->tells_other);
 	if (slot > 0) {
 		bpf_program__set_autoload(skel->progs.socket_received, false);
 		err = maps_share(probes->skel, skel);
@@ -86,6 +89,15 @@ static int programs_load(const struct probes *probes, uint32_t slot, struct ward
 	return err == -EINVAL ? programs_try(probes, slot, false, ret) : err;
 }
 
+static bool has_tracepoint(const char *type)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool found = btf && btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
+
+	btf__free(btf);
+	return found;
+}
+
 int probes_new(struct probes **ret, char **ret_error)
 {
 	struct probes *probes = xcalloc(1, sizeof(*probes));
@@ -93,10 +105,15 @@ int probes_new(struct probes **ret, char **ret_error)
 
 	libbpf_set_print(libbpf_listen);
 	probes->has_cookies = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
+	probes->tells_other = has_tracepoint("btf_trace_sock_recv_length");
 	err = programs_load(probes, 0, &probes->skel);
 	if (!err) {
 		probes->skel->links.socket_received = bpf_program__attach(probes->skel->progs.socket_received);
 		err = probes->skel->links.socket_received ? 0 : -errno;
+	}
+	if (!err && probes->tells_other) {
+		probes->skel->links.socket_received_other = bpf_program__attach(probes->skel->progs.socket_received_other);
+		err = probes->skel->links.socket_received_other ? 0 : -errno;
 	}
 	if (err) {
 		libbpf_said[strcspn(libbpf_said, "\n")] = '\0';

@@ -14,7 +14,10 @@
 #include "util.h"
 
 /* Verifications open at once; at one more the oldest is handed on as it is, marked VERIFY_LOST_CERT. */
-enum { OPEN_MAX_COUNT = 256 };
+enum {
+	OPEN_MAX_COUNT = 256,
+	DRAIN_MAX = 4096, /* records of one drain; the rest waits for the next, so that a flood holds up nothing else */
+};
 
 struct capture_ring {
 	struct ring_buffer *reader;
@@ -24,6 +27,7 @@ struct capture_ring {
 	void *context;
 	struct capture *open[OPEN_MAX_COUNT];
 	size_t open_count;
+	size_t drained; /* records of the drain under way */
 	uint64_t malformed;
 };
 
@@ -113,7 +117,7 @@ static int on_record(void *context, void *data, size_t size)
 		ring->on_closed(ring->context, head->id.pid_tgid >> 32, ((const struct record_closed *)data)->session);
 	else
 		ring->malformed++;
-	return 0;
+	return ++ring->drained == DRAIN_MAX ? -EAGAIN : 0; /* libbpf has taken the record, and stops */
 }
 
 int capture_ring_new(int ring_map_fd, capture_fn on_capture, closed_fn on_closed, void *context, struct capture_ring **ret)
@@ -153,7 +157,10 @@ int capture_ring_fd(const struct capture_ring *ring)
 
 int capture_ring_drain(struct capture_ring *ring)
 {
-	int consumed = ring_buffer__consume(ring->reader);
+	int consumed;
+
+	ring->drained = 0;
+	consumed = ring_buffer__consume(ring->reader);
 	return consumed < 0 ? consumed : 0;
 }
 

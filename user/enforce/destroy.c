@@ -72,6 +72,7 @@ int socket_destroy(int netns_fd, const struct record_socket *target)
 		return fd;
 	request.body.id.idiag_sport = htons(target->local_port);
 	request.body.id.idiag_dport = htons(target->peer_port);
+	request.body.id.idiag_if = target->bound_if; /* the kernel finds a bound socket by its device only */
 	memcpy(request.body.id.idiag_src, target->local_ip, sizeof(target->local_ip));
 	memcpy(request.body.id.idiag_dst, target->peer_ip, sizeof(target->peer_ip));
 	request.body.id.idiag_cookie[0] = (uint32_t)target->cookie;
