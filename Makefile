@@ -157,18 +157,21 @@ lint:  ## formatting, second compiler, static analysis, layers, scripts
 SBIN = $(DESTDIR)$(PREFIX)/sbin
 UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
 DOC = $(DESTDIR)$(PREFIX)/share/doc/tlswarden
+MAN = $(DESTDIR)$(PREFIX)/share/man/man8
 ETC = $(DESTDIR)/etc/tlswarden
-install: all  ## install program, unit, example configuration and policies, documents (DESTDIR, PREFIX)
+install: all  ## install program, unit, example configuration and policies, documents, man page (DESTDIR, PREFIX)
 	$(call say,INSTALL,$(SBIN)/tlswarden)install -D -m 755 $(PROGRAM) $(SBIN)/tlswarden
-	$(Q)install -d $(UNITS) $(DOC) $(ETC)/policies.d
+	$(Q)install -d $(UNITS) $(DOC)/docs $(ETC)/policies.d
 	$(Q)sed 's|/usr/sbin/|$(PREFIX)/sbin/|' deploy/tlswarden.service > $(UNITS)/tlswarden.service
 	$(Q)chmod 644 $(UNITS)/tlswarden.service
-	$(Q)install -m 644 LICENSE CHANGELOG.md $(wildcard README.md docs/*.md) $(DOC)
+	$(Q)install -m 644 LICENSE CHANGELOG.md README.md $(DOC)
+	$(Q)install -m 644 $(wildcard docs/*.md) $(DOC)/docs
+	$(Q)install -D -m 644 docs/tlswarden.8 $(MAN)/tlswarden.8
 	$(Q)for file in tlswarden.yaml $(patsubst deploy/policies/%,policies.d/%,$(wildcard deploy/policies/*.yaml)); do \
 		[ -e $(ETC)/$$file ] || install -m 644 deploy/$${file/policies.d/policies} $(ETC)/$$file || exit 1; done
 
 uninstall:  ## remove what install put there; /etc/tlswarden stays
-	$(Q)rm -rf $(SBIN)/tlswarden $(UNITS)/tlswarden.service $(DOC)
+	$(Q)rm -rf $(SBIN)/tlswarden $(UNITS)/tlswarden.service $(DOC) $(MAN)/tlswarden.8
 
 clean:  ## remove everything that was built
 	$(Q)rm -rf $(BUILD)
