@@ -1,4 +1,5 @@
-"""A client that takes chains of any size: `client_large.py PORT CA|-`; "-" turns verification off. Prints what was said.
+"""A client that takes chains of any size: `client_large.py PORT CA|- [COUNT]`; "-" turns verification off. Prints what was
+said; with COUNT, on so many connections, one after the other.
 
 OpenSSL refuses certificate messages over 100 KiB unless the application raises the limit, which Python's ssl module cannot;
 so this one calls libssl itself.
@@ -22,18 +23,28 @@ if ca != "-":
     ssl.SSL_CTX_set_verify(context, SSL_VERIFY_PEER, None)
     if ssl.SSL_CTX_load_verify_locations(context, ca.encode(), None) != 1:
         sys.exit("cannot load " + ca)
-with socket.create_connection(("localhost", port)) as sock:
-    sock.setblocking(True)
-    session = ctypes.c_void_p(ssl.SSL_new(context))
-    ssl.SSL_ctrl(session, SSL_CTRL_SET_TLSEXT_HOSTNAME, ctypes.c_long(0), b"localhost")
-    ssl.SSL_set_fd(session, sock.fileno())
-    if ssl.SSL_connect(session) != 1:
-        sys.exit("handshake failed")
-    request = b"GET / HTTP/1.0\r\n\r\n"
-    ssl.SSL_write(session, request, len(request))
-    buffer = ctypes.create_string_buffer(4096)
-    total = 0
-    while (got := ssl.SSL_read(session, buffer, len(buffer))) > 0:
-        sys.stdout.write(buffer.raw[:got].decode())
-        total += got
-    sys.exit(0 if total else "connection lost")
+
+
+def ask():
+    """One connection: the number of bytes that came, 0 if none did."""
+    with socket.create_connection(("localhost", port)) as sock:
+        sock.setblocking(True)
+        session = ctypes.c_void_p(ssl.SSL_new(context))
+        ssl.SSL_ctrl(session, SSL_CTRL_SET_TLSEXT_HOSTNAME, ctypes.c_long(0), b"localhost")
+        ssl.SSL_set_fd(session, sock.fileno())
+        if ssl.SSL_connect(session) != 1:
+            sys.exit("handshake failed")
+        request = b"GET / HTTP/1.0\r\n\r\n"
+        ssl.SSL_write(session, request, len(request))
+        buffer = ctypes.create_string_buffer(4096)
+        total = 0
+        while (got := ssl.SSL_read(session, buffer, len(buffer))) > 0:
+            sys.stdout.write(buffer.raw[:got].decode())
+            total += got
+        ssl.SSL_free(session)
+        return total
+
+
+for _ in range(int(sys.argv[3]) if len(sys.argv) > 3 else 1):
+    if not ask():
+        sys.exit("connection lost")

@@ -9,7 +9,7 @@ import re
 import socket
 
 import servers
-from host import wait_for
+from host import CHILD_LIMIT, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = "/usr/bin/python3"
@@ -25,7 +25,7 @@ class Run:
         self.child, self.is_served, self.also = child, served, also
         self.code = None
 
-    def wait(self, timeout=20):
+    def wait(self, timeout=CHILD_LIMIT):
         try:
             self.code = self.child.wait(timeout)
         finally:
@@ -113,7 +113,8 @@ class Node(Client):
     def command(self, server, ca, environment):
         if ca:
             environment["NODE_EXTRA_CA_CERTS"] = ca
-        return ["node", os.path.join(HERE, "client_node.js"), str(server.port), "verify" if ca else "off"]
+        return ["node", os.path.join(HERE, "client_node.js"), str(server.port), str(server.family),
+                "verify" if ca else "off"]
 
     def holder(self):
         return ["node", "-e", "setTimeout(() => {}, 60000)"]
@@ -211,7 +212,7 @@ http {{
 }}
 """)
     nginx = host.start_client(["nginx", "-e", "stderr", "-p", directory, "-c", config])
-    wait_for("nginx", 10, lambda: "start worker process " in nginx.output or nginx.process.poll() is not None)
+    wait_for("nginx", 30, lambda: "start worker process " in nginx.output or nginx.process.poll() is not None)
     return nginx
 
 

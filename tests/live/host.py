@@ -13,6 +13,7 @@ import tempfile
 import time
 
 HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
+CHILD_LIMIT = 60        # seconds for a child to end by itself: far more than it takes on a busy machine
 OUTPUT_SHOWN = 4000     # characters of a child's output in a report; the middle is left out beyond it
 
 
@@ -43,6 +44,7 @@ def wait_for(what, timeout, probe, interval=0.01):
 
 def lock(name):
     """Held until the process ends: two runs at a time would end each other's connections. Waits for the other run."""
+    os.makedirs("/run/lock", exist_ok=True)
     file = open(f"/run/lock/tlswarden-{name}.lock", "w", encoding="ascii")      # stays open
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,11 +73,15 @@ class Child:
             self.process.stdin.flush()
 
     @property
+    def ended(self):
+        return self.process.poll() is not None
+
+    @property
     def output(self):
         with open(self.path, "rb") as file:
             return file.read().decode("utf-8", "replace")
 
-    def wait(self, timeout=20):
+    def wait(self, timeout=CHILD_LIMIT):
         try:
             self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -135,7 +141,8 @@ class Host:
         holder = Child(["unshare", "--mount", "--propagation", "private", "sh", "-c",
                         'mount --bind "$1" /etc/hosts && echo ready && exec sleep 86400', "sh", hosts], self.directory)
         self.children.append(holder)
-        wait_for("mount namespace with its own /etc/hosts", 5, lambda: "ready" in holder.output)
+        wait_for("mount namespace with its own /etc/hosts", 20, lambda: "ready" in holder.output or holder.ended)
+        check("ready" in holder.output, f"no mount namespace with its own /etc/hosts:\n{holder.describe()}")
         return holder
 
     def file(self, name, text):
@@ -162,7 +169,7 @@ class Host:
         clean.update(env or {})
         return self.start(["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--", *args], stdin, clean)
 
-    def run(self, args, timeout=20, **more):
+    def run(self, args, timeout=CHILD_LIMIT, **more):
         child = self.start(args, **more)
         child.wait(timeout)
         return child

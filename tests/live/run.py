@@ -21,8 +21,8 @@ from fixtures import ROOT, Fixtures
 from host import Failure, Host, Unable, lock
 
 # In this order: the agent is started anew as seldom as possible.
-MODULES = ["test_refusals", "test_commands", "test_matrix", "test_mtls", "test_chains", "test_audit", "test_reload",
-           "test_life", "test_demo"]
+MODULES = ["test_refusals", "test_commands", "test_matrix", "test_mtls", "test_chains", "test_sockets", "test_audit",
+           "test_reload", "test_rotation", "test_life", "test_overflow", "test_demo"]
 TOOLS = ["curl", "wget", "git", "node", "openssl", "gnutls-cli", "kdig", "dig", "psql", "nginx", "ip", "ss", "nsenter",
          "unshare", "setpriv", "setarch", "gcc"]
 

@@ -5,7 +5,6 @@ Like servers.Server in what tests use of it, but it serves one connection at a t
 import ctypes
 import socket
 import struct
-import time
 
 import servers
 
@@ -47,7 +46,7 @@ class GnutlsServer(servers.Server):
             self.library.gnutls_transport_set_int2(session, raw.fileno(), raw.fileno())
             self._call("gnutls_handshake", session)
             connection.handshake, connection.version = True, "TLSv" + self.tls
-            time.sleep(self.delay)
+            servers.pause(raw, self.delay)
             self._answer(connection, session)
         except OSError as error:
             connection.error = f"{type(error).__name__}: {error}"

@@ -1,18 +1,20 @@
 """TLS servers on ports that the system chooses, on 127.0.0.1 or ::1 only, that say what they saw of each client.
 
 A server answers ANSWER_DELAY after the handshake, as one across a network would: `kill` destroys the socket as soon as the
-verdict is there, and a server on loopback would have answered by then. Each connection is recorded with the client's
+verdict is there, and a server on loopback would have answered by then. Where a test expects a kill, the server is given
+PATIENCE instead, so that it does not matter how busy the machine is: it waits for the connection to be cut. Each connection is recorded with the client's
 address, its socket's cookie (asked from the kernel) and the number of application bytes that arrived.
 """
 import re
+import select
 import socket
 import ssl
 import struct
 import subprocess
 import threading
-import time
 
 ANSWER_DELAY = 0.25
+PATIENCE = 8             # seconds; less than any client's own limit
 IDLE_LIMIT = 15          # seconds without a byte; beyond it the connection is closed
 REQUEST_MAX = 65536      # bytes of one request; beyond it the connection is closed
 BODY = b"hello from the test server\n"
@@ -57,6 +59,13 @@ def socket_cookie(port, local_port):
                            check=False).stdout.decode()
     match = re.search(r"\bsk:([0-9a-f]+)", found)
     return str(int(match.group(1), 16)) if match else None
+
+
+def pause(sock, seconds):
+    """Waits; but not once the other side has closed or reset the connection."""
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    poll.poll(seconds * 1000)
 
 
 def serve_http(connection):
@@ -198,7 +207,7 @@ class Server:
                 self.before(raw)
             if self.context:
                 self._shake_hands(connection)
-            time.sleep(self.delay)
+            pause(connection.sock, self.delay)
             self.serve(connection)
             if self.context:
                 connection.sock.settimeout(2)

@@ -14,8 +14,8 @@ class Large(clients.PythonBlocking):
     name, program = "large", "client_large.py"
 
 
-def serve(env, chain, key):
-    return env.watch(servers.Server(chain, env.fixtures.path(key + ".key")))
+def serve(env, chain, key, **more):
+    return env.watch(servers.Server(chain, env.fixtures.path(key + ".key"), **more))
 
 
 def run(env, client, server, ca):
@@ -26,7 +26,7 @@ def run(env, client, server, ca):
 def test_genuine_certificate_beside_a_forged_leaf_proves_nothing(env, name):
     agent = env.agent("enforce")
     chain = env.fixtures.bundle("forged-leaf.pem", "rogue-int.pem", "good-int.pem", "good-root.pem")
-    server = serve(env, chain, "forged-leaf")
+    server = serve(env, chain, "forged-leaf", delay=servers.PATIENCE)
     check(not run(env, clients.BY_NAME[name], server, env.trusting).wait(), "the client was served")
     (event,) = agent.verifications(server.port)
     check_violation(event, "localhost-issuer", "killed")
@@ -41,7 +41,7 @@ def test_issuer_of_the_right_name_and_another_key_proves_nothing(env, name):
     """The forged leaf comes with an intermediate that only has the good one's name; the client does not verify."""
     agent = env.agent("enforce")
     chain = env.fixtures.bundle("forged-leaf.pem", "lookalike-int.pem", "good-root.pem")
-    server = serve(env, chain, "forged-leaf")
+    server = serve(env, chain, "forged-leaf", delay=servers.PATIENCE)
     check(not run(env, clients.BY_NAME[name], server, None).wait(), "the client was served")
     (event,) = agent.verifications(server.port)
     check_violation(event, "localhost-issuer", "killed")
@@ -62,7 +62,7 @@ def test_twelve_certificates_of_16_kib(env):
     """Within the bounds: all twelve are there and proven."""
     agent = env.agent("enforce")
     client = Large()
-    server = env.watch(client.server(env.fixtures, "big-leaf"))
+    server = env.watch(client.server(env.fixtures, "big-leaf", delay=servers.PATIENCE))
     run(env, client, server, env.fixtures.path("big-root.pem")).wait()
     (event,) = agent.verifications(server.port)
     check_process(event, client)
@@ -88,7 +88,7 @@ def test_certificate_over_the_bound_is_truncated_and_not_proven(env, name):
     """A good chain to the client; to the agent, one whose leaf it has not seen."""
     agent = env.agent("enforce")
     client = clients.BY_NAME[name]
-    server = env.watch(client.server(env.fixtures, "ext-40k"))
+    server = env.watch(client.server(env.fixtures, "ext-40k", delay=servers.PATIENCE))
     check(not run(env, client, server, env.trusting).wait(), "the client was served")
     (event,) = agent.verifications(server.port)
     check_violation(event, "localhost-issuer", "killed")
@@ -108,7 +108,7 @@ def test_more_certificates_than_the_bound_are_truncated_and_not_proven(env, name
     count = len(env.fixtures.ders(chain))
     env.trace.append((lambda: f"{count} certificates were sent",))
     check(count > 16, f"the test has only {count} certificates")
-    server = serve(env, chain, "good-leaf")
+    server = serve(env, chain, "good-leaf", delay=servers.PATIENCE)
     check(not run(env, clients.BY_NAME[name], server, env.trusting).wait(), "the client was served")
     (event,) = agent.verifications(server.port)
     check_violation(event, "localhost-issuer", "killed")
@@ -124,7 +124,7 @@ def test_leaf_that_does_not_parse(env, name, tls):
     """GnuTLS takes it, OpenSSL, which the agent uses, does not: an event with its SHA-256, and nothing is proven."""
     agent = env.agent("enforce")
     leaf = env.fixtures.path("odd-utf8")
-    server = env.watch(GnutlsServer(leaf + ".chain.pem", leaf + ".key", tls=tls))
+    server = env.watch(GnutlsServer(leaf + ".chain.pem", leaf + ".key", tls=tls, delay=servers.PATIENCE))
     client = clients.BY_NAME[name]
     check(not run(env, client, server, None).wait(), "the client was served")
     (event,) = agent.verifications(server.port)

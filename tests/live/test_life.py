@@ -1,7 +1,9 @@
 """The agent's own life: two halves, libraries that appear or do not answer, and what is left when it has ended."""
 import json
 import os
+import signal
 import subprocess
+import time
 
 import clients
 from agent import descendants, get
@@ -54,7 +56,7 @@ def test_start_and_end(env):
     left = [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
     check(not left, f"processes are left: {left}")
     for kind in owned:
-        wait_for(f"bpf {kind}s of the agent to go", 5, lambda kind=kind: not owned[kind] & set(bpf_objects(kind)), 0.1)
+        wait_for(f"bpf {kind}s of the agent to go", 30, lambda kind=kind: not owned[kind] & set(bpf_objects(kind)), 0.1)
 
 
 def test_sequence_has_no_gap(env):
@@ -86,9 +88,36 @@ def test_death_of_one_half_ends_the_other(env):
     agent = env.new_agent(env.fixtures.policy(), name="orphan")
     (child,) = [pid for pid in descendants(agent.child.pid) if status_of(pid)["Seccomp"] == "2"]
     os.kill(child, 9)
-    code = agent.child.wait(20)
+    code = agent.child.wait()
     check(code != 0, "the agent says that all is well")
     env.agents.remove(agent)
+
+
+def test_end_while_nobody_reads(env):
+    """A judge that cannot write its events does not keep the agent from ending, and says that they are lost."""
+    env.stop_agents()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, bytes(4096))
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    process = subprocess.Popen([env.binary, "run", "--output", "-", "--events", "all"], stdout=writer,
+                               stderr=subprocess.PIPE)
+    try:
+        time.sleep(1)
+        pids = descendants(process.pid)
+        process.send_signal(signal.SIGTERM)
+        check(process.wait(60) != 0, "the agent says that all is well")
+        check(b"nobody reading" in process.stderr.read(), "it does not say why")
+        left = [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
+        check(not left, f"processes are left: {left}")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reader)
+        os.close(writer)
 
 
 def test_library_that_does_not_answer(env):
@@ -102,7 +131,7 @@ def test_library_that_does_not_answer(env):
     keeper = env.host.start_client([clients.PYTHON, "-c", f"import ctypes, time; ctypes.CDLL('{path}'); time.sleep(60)"])
     try:
         event = agent.wait("library-unsupported", lambda event: get(event, "event.action") == "library-unsupported"
-                           and get(event, "tlswarden.library.path") == path, timeout=20)[0]
+                           and get(event, "tlswarden.library.path") == path, timeout=45)[0]
     finally:
         keeper.end()
     check(get(event, "tlswarden.reason") or get(event, "tlswarden.library.reason"), f"no reason in {event}")
@@ -130,7 +159,7 @@ def test_library_that_appears_later(env):
     keeper = env.host.start_client([clients.PYTHON, "-c", "import ssl, time; time.sleep(60)"],
                                    env={"LD_LIBRARY_PATH": directory})
     try:
-        wait_for("library-attached of the copy", 20, lambda: agent.attached(path), 0.05)
+        wait_for("library-attached of the copy", 45, lambda: agent.attached(path), 0.05)
     finally:
         keeper.end()
     client = Copied()
@@ -139,3 +168,40 @@ def test_library_that_appears_later(env):
     (event,) = agent.verifications(server.port)
     equal(event, "tlswarden.library.path", path)
     check_allowed(event)
+
+
+def test_library_whose_first_process_is_gone(env):
+    """In a mount namespace of its own, mapped first by processes too short-lived to be looked at: a later one is seen."""
+    agent = env.new_agent(name="gone")
+    client = clients.BY_NAME["curl"]
+    server = env.watch(client.server(env.fixtures, "good-leaf"))
+    directory = env.host.temporary("hidden")
+    copied = f"cp -L /usr/lib/*/libssl.so.3 /usr/lib/*/libcrypto.so.3 {directory}"
+    short = f"{clients.PYTHON} -S -c 'import ctypes, os; ctypes.CDLL(\"libssl.so.3\"); os._exit(0)'"
+    long = f"{clients.PYTHON} -S -c 'import ctypes, time; ctypes.CDLL(\"libssl.so.3\"); time.sleep(3)'"
+    curl = f"curl -sS --cacert {env.trusting} https://localhost:{server.port}/"
+    script = f"mount -t tmpfs none {directory} && {copied} && export LD_LIBRARY_PATH={directory} && " \
+        f"{short} && {short} && sleep 1 && {long} && {curl}"
+    child = env.watch(env.host.start_client(["unshare", "--mount", "sh", "-c", script]))
+    check(child.wait() == 0, "the client was not served")
+    (event,) = agent.verifications(server.port)
+    equal(event, "tlswarden.library.path", os.path.join(directory, "libcrypto.so.3"))
+    check_allowed(event)
+
+
+def test_process_whose_first_thread_has_ended(env):
+    """/proc shows nothing of it but through the thread that lives."""
+    agent = env.agent("enforce")
+    client = clients.BY_NAME["curl"]
+    server = env.watch(client.server(env.fixtures, "good-leaf"))
+    program = ("import ctypes, socket, ssl, sys, threading, time\n"
+               "def talk():\n"
+               "    time.sleep(0.3)\n"
+               "    context = ssl.create_default_context(cafile=sys.argv[1])\n"
+               "    raw = socket.create_connection(('127.0.0.1', int(sys.argv[2])))\n"
+               "    context.wrap_socket(raw, server_hostname='localhost').recv(1)\n"
+               "threading.Thread(target=talk).start()\n"
+               "ctypes.CDLL(None).pthread_exit(None)\n")
+    env.watch(env.host.start_client(["/usr/bin/python3", "-c", program, env.trusting, str(server.port)]))
+    (event,) = agent.verifications(server.port)
+    equal(event, "process.executable", os.path.realpath("/usr/bin/python3"))

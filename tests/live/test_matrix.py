@@ -1,5 +1,6 @@
 """Every client against a good chain, a forged one that it trusts, and with its verification off; the agent enforces."""
 import clients
+import servers
 from expect import cases, check_allowed, check_verification, check_violation, equal, one_of
 from host import check
 
@@ -59,7 +60,8 @@ def test_good(env, name, tls, family):
 def test_forged_is_killed_and_the_good_one_beside_it_is_not(env, name, tls, family):
     agent = prepare(env, "enforce", name)
     good = begin(env, "enforce", name, "good-leaf", True, tls=tls, family=family)
-    client, server, run = begin(env, "enforce", name, "forged-leaf", True, tls=tls, family=family)
+    client, server, run = begin(env, "enforce", name, "forged-leaf", True, tls=tls, family=family,
+                                delay=servers.PATIENCE)
     check(not run.wait(), "the client was served by a server with a forged chain")
     check(run.code != 0, "the client's exit code is 0")
     (event,) = agent.verifications(server.port)
@@ -85,7 +87,8 @@ def test_verification_off(env, name, tls, family):
 @cases(*ALL_OFF_FORGED)
 def test_forged_is_killed_with_verification_off(env, name, tls, family):
     agent = prepare(env, "enforce", name)
-    client, server, run = begin(env, "enforce", name, "forged-leaf", False, tls=tls, family=family)
+    client, server, run = begin(env, "enforce", name, "forged-leaf", False, tls=tls, family=family,
+                                delay=servers.PATIENCE)
     check(not run.wait(), "the client was served by a server with a forged chain")
     (event,) = agent.verifications(server.port)
     check_verification(event, client, server, env.fixtures, "forged-leaf")

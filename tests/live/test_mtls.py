@@ -37,6 +37,9 @@ class NginxServer:
         location = f"location / {{ proxy_pass http://127.0.0.1:{self.plain.port}; }}"
         self.child = clients.start_nginx(env.host, env.host.temporary("nginx"), listen, location)
 
+    def set_delay(self, seconds):
+        self.plain.delay = seconds
+
     def describe(self):
         return self.child.describe()
 
@@ -52,6 +55,9 @@ class PythonServer(servers.Server):
     def __init__(self, env, clients_file, tls, family):
         super().__init__(env.fixtures.path("good-leaf.chain.pem"), env.fixtures.path("good-leaf.key"),
                          clients=clients_file, tls=tls, family=family)
+
+    def set_delay(self, seconds):
+        self.delay = seconds
 
 
 def ask(env, server, certificate):
@@ -106,6 +112,7 @@ def test_good(env, kind, tls, family):
 def test_forged_is_killed(env, kind, tls, family):
     agent = env.agent("enforce")
     server = make(env, kind, BOTH, tls, family)
+    server.set_delay(servers.PATIENCE)
     served, code, port = ask(env, server, "client-forged")
     check(not served and code != 0, "a client with a forged certificate was served")
     (event,) = agent.verifications(server.port, role="server")
@@ -114,6 +121,7 @@ def test_forged_is_killed(env, kind, tls, family):
     equal(event, "tlswarden.verify.result", "ok")
     check_allowed(agent.verifications(server.port, role="client")[0])
     # The server lives, and serves the next one.
+    server.set_delay(servers.ANSWER_DELAY)
     served, code, _ = ask(env, server, "client-good")
     check(served and code == 0, "the next client was not served")
     events = agent.verifications(server.port, role="server", count=2)
@@ -125,6 +133,7 @@ def test_failure_ignored(env, tls):
     """nginx asks, and takes a certificate from anyone (optional_no_ca): its callback overrides the library's verdict."""
     agent = env.agent("enforce")
     server = make(env, "nginx", ("client-ca.pem",), tls, 4, verify="optional_no_ca")
+    server.set_delay(servers.PATIENCE)
     served, code, _ = ask(env, server, "client-forged")
     check(not served and code != 0, "a client with a forged certificate was served")
     (event,) = agent.verifications(server.port, role="server")

@@ -24,7 +24,7 @@ def run_refused(env, before, arguments=()):
     os.chmod(os.path.dirname(output), 0o777)
     child = env.watch(env.host.start([*before, binary, "run", "--output", output, "--events", "all", *arguments]))
     try:
-        child.wait(20)
+        child.wait()
     except Failure:
         raise Failure("the agent has started, or does not end") from None
     if os.path.exists(output):

@@ -1,5 +1,6 @@
 """SIGHUP: another policy takes effect; a broken one is rejected, and the old one stays in force."""
 import clients
+import servers
 from agent import get
 from expect import check_allowed, check_violation, equal
 from host import check
@@ -7,7 +8,7 @@ from host import check
 
 def ask(env, agent, leaf, served):
     client = clients.BY_NAME["curl"]
-    server = env.watch(client.server(env.fixtures, leaf))
+    server = env.watch(client.server(env.fixtures, leaf, delay=servers.ANSWER_DELAY if served else servers.PATIENCE))
     run = env.watch(client.start(env.host, server, env.trusting))
     check(run.wait() == served, f"{leaf}: served is {not served}")
     return agent.verifications(server.port)[0]
