@@ -1,9 +1,9 @@
 """Connections of which the agent could take the wrong one: `client_odd.py KIND CA PORT FORGED [CHAIN KEY]`.
 
 A TLS handshake over memory BIOs in a thread that has just read from an innocent TCP connection: `unix` over a socket pair;
-`wrapped` the same, but the library reads from the descriptor itself; `dtls` over UDP, with OpenSSL's own datagram BIO, to the
-server on port FORGED; `nested` over TCP to that port, within the verification callback of a handshake with the server on
-PORT. Prints what became of the innocent connection.
+`wrapped` the same, but the library reads from the descriptor itself; `dtls` over UDP, with OpenSSL's own datagram BIO, to
+the server on port FORGED; `nested` over TCP to that port, within the verification callback of a handshake with the server
+on PORT. Prints what became of the innocent connection.
 """
 import ctypes
 import socket

@@ -1,8 +1,9 @@
 """The real clients: how each is told to verify or not to, and how each says that it was or was not served.
 
 `verify_mode` is what the library is asked for when the client verifies: node and nginx ask OpenSSL for SSL_VERIFY_NONE and
-look at the result themselves, which to the agent is a verification that nobody wanted (`good_result`). `how` is how the agent can know the socket: by the file descriptor of the library's own
-socket BIO or pull function, or by the thread's last received segment.
+look at the result themselves, which to the agent is a verification that nobody wanted (`good_result`). `how` is how the
+agent can know the socket: by the file descriptor of the library's own socket BIO or pull function, or by the thread's last
+received segment.
 """
 import os
 import re

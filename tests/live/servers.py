@@ -2,8 +2,9 @@
 
 A server answers ANSWER_DELAY after the handshake, as one across a network would: `kill` destroys the socket as soon as the
 verdict is there, and a server on loopback would have answered by then. Where a test expects a kill, the server is given
-PATIENCE instead, so that it does not matter how busy the machine is: it waits for the connection to be cut. Each connection is recorded with the client's
-address, its socket's cookie (asked from the kernel) and the number of application bytes that arrived.
+PATIENCE instead, so that it does not matter how busy the machine is: it waits for the connection to be cut. Each connection
+is recorded with the client's address, its socket's cookie (asked from the kernel) and the number of application bytes that
+arrived.
 """
 import re
 import select
