@@ -3,6 +3,8 @@
 
 #define HEX_55 "5555555555555555555555555555555555555555555555555555555555555555"
 
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+
 static void require_key_in(void **state)
 {
 	struct world w;
@@ -313,6 +315,28 @@ static void verdict_of_several(void **state)
 	policies_free(policies);
 }
 
+/* Only rules on exe or user need the process before they are judged; also where they stand in except. */
+static void who_needs_the_process(void **state)
+{
+	static const struct {
+		const char *rule;
+		bool asks;
+	} cases[] = {
+		{"match: [{any: true}]\n    forbid: {cert_sha256_in: \"" ZEROS "\"}", false},
+		{"match: [{any: true}, {exe: /usr/bin/x}]\n    forbid: {cert_sha256_in: \"" ZEROS "\"}", true},
+		{"match: [{any: true}]\n    except: {user: root}\n    forbid: {cert_sha256_in: \"" ZEROS "\"}", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *text CLEANUP_FREE = xasprintf("version: 1\nname: n\nrules:\n  - id: r\n    %s\n", cases[i].rule);
+		struct policies *policies = parse(text);
+
+		assert_int_equal(policies_ask_process(policies), cases[i].asks);
+		policies_free(policies);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +345,7 @@ int main(void)
 		cmocka_unit_test(forbid_key_in),          cmocka_unit_test(forbid_certificates),
 		cmocka_unit_test(forbid_key_in_disguise), cmocka_unit_test(reasons_are_bounded),
 		cmocka_unit_test(modes_and_dates),        cmocka_unit_test(verdict_of_several),
+		cmocka_unit_test(who_needs_the_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
