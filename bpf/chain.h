@@ -83,10 +83,26 @@ static __noinline void cert_send(const struct cert_source *source, struct record
 }
 
 /* A NUL-terminated text of the process; empty stays empty. */
-static __always_inline void text_copy(char *ret, __u64 address, __u32 *flags)
+static __always_inline void text_copy(char *ret, __u64 address)
 {
-	if (address && bpf_probe_read_user_str(ret, NAME_MAX_BYTES, (void *)address) == NAME_MAX_BYTES)
-		*flags |= VERIFY_NAME_CUT;
+	if (address)
+		bpf_probe_read_user_str(ret, NAME_MAX_BYTES, (void *)address);
+}
+
+/* The layout of the library that the probe sits in, if it is of that kind, and the head of a record; else counted, as a call
+ * that nothing can be made of. */
+static __always_inline struct library_layout *layout_of(void *ctx, __u32 kind, struct record_head *ret)
+{
+	__u32 library = library_of(ctx);
+	struct library_layout *layout = bpf_map_lookup_elem(&layouts, &library);
+
+	if (!layout || layout->kind != kind) {
+		COUNT(lost_call);
+		return 0;
+	}
+	*ret = (struct record_head){.library = library,
+				    .id = {.pid_tgid = bpf_get_current_pid_tgid(), .ktime_ns = bpf_ktime_get_ns()}};
+	return layout;
 }
 
 /* A record with what every library has, or NULL (counted). The caller fills it, sends the certificates, and submits it

@@ -136,7 +136,7 @@ static __always_inline void vdata_read(__u64 data, __u32 elements, struct record
 		__u64 entry = data + i * TYPED_VDATA_BYTES;
 		__u32 type = read_u32(entry), size = read_u32(entry + 16);
 		if (type == GNUTLS_DT_DNS_HOSTNAME)
-			text_copy(record->expected_host, read_u64(entry + 8), &record->flags);
+			text_copy(record->expected_host, read_u64(entry + 8));
 		if (type == GNUTLS_DT_IP_ADDRESS && (size == 4 || size == 16) &&
 		    !bpf_probe_read_user(record->host_ip, size == 4 ? 4 : 16, (void *)read_u64(entry + 8)))
 			record->host_ip_len = size;
@@ -160,27 +160,13 @@ static __always_inline void gnutls_session_read(const struct gnutls_layout *at, 
 	socket_find(fd, received, &record->socket);
 }
 
-static __always_inline bool gnutls_layout_of(struct pt_regs *ctx, struct record_head *head, const struct gnutls_layout **ret)
-{
-	__u64 thread = bpf_get_current_pid_tgid();
-	__u32 library = library_of(ctx);
-	struct library_layout *layout = bpf_map_lookup_elem(&layouts, &library);
-
-	if (!layout || layout->kind != LIBRARY_GNUTLS) {
-		COUNT(no_layout);
-		return false;
-	}
-	*head = (struct record_head){.library = library, .id = {.pid_tgid = thread, .ktime_ns = bpf_ktime_get_ns()}};
-	*ret = &layout->gnutls;
-	return true;
-}
-
 SEC("uretprobe")
 int gnutls_handshake_end(struct pt_regs *ctx)
 {
 	__u64 thread = bpf_get_current_pid_tgid(), session, auth_info;
 	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
 	const struct gnutls_layout *at;
+	struct library_layout *layout;
 	struct received received = {};
 	struct session_state *state;
 	struct record_verify *record;
@@ -199,8 +185,10 @@ int gnutls_handshake_end(struct pt_regs *ctx)
 		state->verified = 0;
 		return 0;
 	}
-	if (!gnutls_layout_of(ctx, &head, &at))
+	layout = layout_of(ctx, LIBRARY_GNUTLS, &head);
+	if (!layout)
 		return 0;
+	at = &layout->gnutls;
 	auth_info = auth_info_of(at, session);
 	if (!auth_info || !read_u32(auth_info + at->auth_count)) {
 		COUNT(no_certificate);
@@ -265,7 +253,7 @@ int gnutls_verify_end(struct pt_regs *ctx)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
-	const struct gnutls_layout *at;
+	struct library_layout *layout;
 	struct session_state *state;
 	struct record_head head;
 
@@ -278,8 +266,9 @@ int gnutls_verify_end(struct pt_regs *ctx)
 		state->verified = call->handshake == call->verify;
 		state->pending = 0;
 	}
-	if (gnutls_layout_of(ctx, &head, &at))
-		gnutls_record(ctx, &head, at, call, state);
+	layout = layout_of(ctx, LIBRARY_GNUTLS, &head);
+	if (layout)
+		gnutls_record(ctx, &head, &layout->gnutls, call, state);
 	if (call->handshake)
 		call->verify = 0;
 	else

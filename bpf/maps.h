@@ -32,11 +32,9 @@ struct openssl_call {
 
 /* What a thread is doing inside GnuTLS. */
 struct gnutls_call {
-	__u64 ktime_ns;
 	struct received received;
 	__u64 handshake; /* session of the handshake under way, or 0 */
 	__u64 verify;    /* session of the verification under way, or 0 */
-	__u64 ip;        /* of gnutls_handshake, to know the library's own text */
 	__u64 data;      /* gnutls_typed_vdata_st *, what is to be checked */
 	__u64 status;    /* unsigned int * */
 	__u32 elements;

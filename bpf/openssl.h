@@ -10,7 +10,6 @@ enum {
 	BIO_TYPE_SOCKET = 0x0505, /* BIO_s_socket; what SSL_set_fd makes */
 	BIO_TYPE_FD = 0x0504,
 	BIO_TYPE_DGRAM = 0x0515, /* UDP: its descriptor is no TCP socket, and that settles it */
-	TLS_SERVER_BIT = 1,
 	VERIFY_MODE_MAX = 0x1f,
 };
 
@@ -181,7 +180,7 @@ static __noinline void host_read(const struct openssl_layout *at, __u64 param, s
 		return;
 	hosts = stack_read(at, read_u64(param + at->param_hosts));
 	if (hosts.count)
-		text_copy(record->expected_host, read_u64(hosts.data), &record->flags);
+		text_copy(record->expected_host, read_u64(hosts.data));
 	if (at->param_ip == OFFSET_NONE)
 		return;
 	ip_len = read_u64(param + at->param_ip_len);
@@ -205,7 +204,7 @@ static __noinline void ssl_read_facts(const struct openssl_layout *at, __u64 ssl
 	record->session = ssl;
 	record->role = read_u32(ssl + at->ssl_server) ? ROLE_SERVER : ROLE_CLIENT;
 	record->verify_mode = read_u32(ssl + at->ssl_verify_mode);
-	text_copy(record->server_name, read_u64(ssl + at->ssl_server_name), &record->flags);
+	text_copy(record->server_name, read_u64(ssl + at->ssl_server_name));
 	socket_find(bio_fd(at, read_u64(ssl + at->ssl_rbio)), received, &record->socket);
 }
 
@@ -230,22 +229,20 @@ int openssl_verified(struct pt_regs *ctx)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct openssl_call *call = bpf_map_lookup_elem(&openssl_calls, &thread);
-	__u32 library = library_of(ctx);
-	struct library_layout *layout = bpf_map_lookup_elem(&layouts, &library);
+	struct library_layout *layout;
 	struct received received = {};
+	struct record_head head;
 	__u64 store_ctx = call ? call_pop(call, PT_REGS_SP(ctx), &received) : 0, ssl;
 
 	if (!store_ctx) {
 		COUNT(lost_call);
 		return 0;
 	}
-	struct record_head head = {.library = library, .id = {.pid_tgid = thread, .ktime_ns = bpf_ktime_get_ns()}};
 	if (call->depth == 0)
 		bpf_map_delete_elem(&openssl_calls, &thread);
-	if (!layout || layout->kind != LIBRARY_OPENSSL) {
-		COUNT(no_layout);
+	layout = layout_of(ctx, LIBRARY_OPENSSL, &head);
+	if (!layout)
 		return 0;
-	}
 	ssl = ssl_find(&layout->openssl, store_ctx);
 	if (!ssl) {
 		COUNT(not_tls);

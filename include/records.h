@@ -9,7 +9,7 @@
 enum {
 	PRESENTED_MAX = 16,   /* certificates the peer sent; more are not copied, VERIFY_TRUNCATED says so */
 	CHAIN_MAX = 16,       /* the chain the library built; the same */
-	NAME_MAX_BYTES = 256, /* a DNS name is at most 253 characters (RFC 1035); longer is cut, VERIFY_NAME_CUT says so */
+	NAME_MAX_BYTES = 256, /* a DNS name is at most 253 characters (RFC 1035); one that fills this was cut */
 	COMM_BYTES = 16,      /* TASK_COMM_LEN */
 	TBS_MAX = 32768, /* to-be-signed part, or a whole DER certificate; longer: copied not at all, VERIFY_TRUNCATED */
 	SIGNATURE_MAX = 8192, /* the signature's bytes: ML-DSA-87 has 4627, RSA-16384 has 2048 */
@@ -54,7 +54,6 @@ enum verify_flags {
 	VERIFY_TRUNCATED = 1 << 0,  /* more or longer certificates than the bounds allow */
 	VERIFY_LOST_CERT = 1 << 1,  /* a reservation failed: at least one RECORD_CERT is missing */
 	VERIFY_UNREADABLE = 1 << 2, /* a structure could not be read (paged out, or not laid out as the library said) */
-	VERIFY_NAME_CUT = 1 << 3,   /* server_name or expected_host was longer than NAME_MAX_BYTES */
 	VERIFY_NONE_YET =
 		1 << 4,        /* a handshake ended and nothing has verified; a RECORD_VERIFY for the session may follow */
 	VERIFY_AFTER = 1 << 5, /* verified after the handshake, whose VERIFY_NONE_YET record came before */
@@ -117,12 +116,11 @@ struct record_closed {
 
 /* Counters: one global, atomic adds, never reset while the agent runs. */
 struct counters {
-	__u64 verifications; /* records sent */
-	__u64 lost_verify;   /* RECORD_VERIFY reservations that failed: a whole verification is unseen */
-	__u64 lost_cert;     /* RECORD_CERT reservations that failed */
-	__u64 not_tls;       /* X509_verify_cert without an SSL*: CMS, `openssl verify`, CRL paths */
-	__u64 lost_call;     /* returns whose call is not known: agent attached in between, or the table of calls was full */
-	__u64 no_layout;     /* hits of a library whose layout is not (yet) known */
+	__u64 verifications;  /* records sent */
+	__u64 lost_verify;    /* RECORD_VERIFY reservations that failed: a whole verification is unseen */
+	__u64 lost_cert;      /* RECORD_CERT reservations that failed */
+	__u64 not_tls;        /* X509_verify_cert without an SSL*: CMS, `openssl verify`, CRL paths */
+	__u64 lost_call;      /* returns whose call is not known: agent attached in between, or a table was full */
 	__u64 no_certificate; /* handshakes without a peer certificate (PSK, anonymous, client certificate not sent) */
 };
 

@@ -151,6 +151,21 @@ static void texts_are_escaped(void **state)
 	decoded_clear(&decoded);
 }
 
+/* As long as there is room for: the end is missing, and what is there must not pass for a name. */
+static void a_name_that_was_cut_is_marked(void **state)
+{
+	struct capture capture = {0};
+	struct decoded decoded;
+
+	(void)state;
+	memset(capture.verify.server_name, 'a', NAME_MAX_BYTES - 1);
+	memset(capture.verify.expected_host, 'b', NAME_MAX_BYTES - 2);
+	capture_decode(&capture, LIBRARY_OPENSSL, &decoded);
+	assert_string_equal(decoded.facts.server_name + NAME_MAX_BYTES - 1, "\\…");
+	assert_int_equal(strlen(decoded.facts.expected_host), NAME_MAX_BYTES - 2);
+	decoded_clear(&decoded);
+}
+
 static void an_expected_address_becomes_text(void **state)
 {
 	struct capture capture = {.verify = {.host_ip_len = 4, .host_ip = {1, 1, 1, 1}}};
@@ -244,6 +259,7 @@ int main(void)
 		cmocka_unit_test(flags_truncate),
 		cmocka_unit_test(texts_are_escaped),
 		cmocka_unit_test(an_expected_address_becomes_text),
+		cmocka_unit_test(a_name_that_was_cut_is_marked),
 		cmocka_unit_test(addresses_and_ports),
 		cmocka_unit_test(a_thread_s_socket_must_fit),
 		cmocka_unit_test(roles),

@@ -128,13 +128,26 @@ static void addresses_decode(const struct capture *capture, struct facts *facts)
 	facts->peer_port = socket->peer_port;
 }
 
+/* Escaped. One that was cut gets a mark that no name has, so that the rest of it is not taken for the whole. */
+static char *name_text(const char *name)
+{
+	size_t len = strlen(name);
+	char *text = text_escape(name, len), *marked;
+
+	if (len < NAME_MAX_BYTES - 1)
+		return text;
+	marked = xasprintf("%s\\…", text);
+	free(text);
+	return marked;
+}
+
 static char *expected_host_text(const struct record_verify *verify)
 {
 	char text[ADDRESS_TEXT_MAX];
 	struct address address;
 
 	if (verify->expected_host[0])
-		return text_escape(verify->expected_host, strlen(verify->expected_host));
+		return name_text(verify->expected_host);
 	if (verify->host_ip_len != 4 && verify->host_ip_len != 16)
 		return NULL;
 	address = address_from_bytes(verify->host_ip, verify->host_ip_len);
@@ -149,7 +162,7 @@ void capture_decode(const struct capture *capture, enum library_kind library, st
 
 	*ret = (struct decoded){};
 	if (verify->server_name[0])
-		ret->server_name = text_escape(verify->server_name, strlen(verify->server_name));
+		ret->server_name = name_text(verify->server_name);
 	ret->expected_host = expected_host_text(verify);
 	ret->comm = text_escape(verify->comm, strlen(verify->comm));
 	facts->server_name = ret->server_name;
