@@ -22,7 +22,7 @@ struct mappings;
 int mappings_new(struct mappings **ret);
 void mappings_free(struct mappings *mappings);
 
-/* Descriptors to poll for POLLIN; room for count, returns how many there are in all. */
+/* Descriptors to poll for POLLIN, at most count; returns how many. Those beyond are read when another wakes. */
 size_t mappings_poll(const struct mappings *mappings, struct pollfd *ret, size_t count);
 
 /* Reads what is there. Records that the kernel dropped are added up in mappings_lost: then look at /proc again. */

@@ -453,7 +453,6 @@ static void dear_keys_are_bounded(void **state)
 		bool dear = sizes[s][0] > 8192 || sizes[s][1] > 32;
 		struct certificate *certificates[FACTS_CERTS_MAX];
 		struct facts facts;
-		clock_t begin;
 
 		for (size_t i = 0; i < FACTS_CERTS_MAX; i++) {
 			EVP_PKEY *key = public_rsa(bits, sizes[s][1]);
@@ -464,12 +463,8 @@ static void dear_keys_are_bounded(void **state)
 			certificate_free(c);
 			EVP_PKEY_free(key);
 		}
-		begin = clock();
 		assert_int_equal(path_of(certificates, FACTS_CERTS_MAX, &facts), 1);
-		assert_true(clock() - begin < CLOCKS_PER_SEC / 2); /* with sanitizers, on a busy machine */
 		assert_int_equal(facts.path_cut, dear);
-		print_message("RSA-%d, exponent of %d bits: %ld us\n", bits, sizes[s][1],
-			      (clock() - begin) * 1000000 / CLOCKS_PER_SEC);
 		for (size_t i = 0; i < FACTS_CERTS_MAX; i++)
 			certificate_free(certificates[i]);
 	}
@@ -482,7 +477,6 @@ static void names_and_constraints_are_bounded(void **state)
 	CLEANUP_FREE char *san = xstrdup("DNS:n.test"), *permitted = xstrdup("permitted;DNS:m.test");
 	struct certificate *certificates[3];
 	struct facts facts;
-	clock_t begin;
 
 	(void)state;
 	for (int i = 1; i < COUNT; i++) {
@@ -494,9 +488,7 @@ static void names_and_constraints_are_bounded(void **state)
 	certificates[0] = make((struct order){"leaf", "middle", keys[2], keys[1], .san = san});
 	certificates[1] = make((struct order){"middle", "root", keys[1], keys[0], CA, .constraints = permitted});
 	certificates[2] = root(NULL);
-	begin = clock();
 	assert_int_equal(path_of(certificates, 3, &facts), 1);
-	assert_true(clock() - begin < CLOCKS_PER_SEC / 2);
 	assert_true(facts.path_cut);
 	for (size_t i = 0; i < 3; i++)
 		certificate_free(certificates[i]);

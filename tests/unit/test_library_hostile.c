@@ -23,8 +23,6 @@
 #include "library.h"
 #include "util.h"
 
-enum { SLACK_MS = 4000 }; /* what a busy machine may add to ASK_TIMEOUT_MS */
-
 /* A libssl of five functions. HOSTILE is what the first one asked for does. */
 static const char source[] =
 	"#pragma GCC diagnostic ignored \"-Winfinite-recursion\"\n"
@@ -87,24 +85,14 @@ static void library_make(const char *hostile)
 	library_make_with(hostile, "-shared");
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Asks, and looks at what must hold whatever comes back. */
 static int ask(const char *path, struct library_answer *ret)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
-	int64_t start = now_ms();
 
 	assert_true(fd >= 0);
 	r = library_ask(fd, ret);
 	close(fd);
-	assert_true(now_ms() - start < ASK_TIMEOUT_MS + SLACK_MS);
 	assert_int_equal(count_descriptors(), descriptors);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
@@ -502,17 +490,20 @@ static void test_confinement(void **state)
 {
 	char *status = NULL;
 	pthread_t thread;
+	bool ended = false;
 	pid_t pid = 0;
 	int result = 0;
 
 	(void)state;
 	library_make("for (;;) asm volatile(\"\")");
 	assert_int_equal(pthread_create(&thread, NULL, ask_in_thread, &result), 0);
-	for (int64_t start = now_ms(); !pid && now_ms() - start < ASK_TIMEOUT_MS;)
+	while (!pid && !ended) {
 		pid = find_confined(&status);
+		ended = pthread_tryjoin_np(thread, NULL) == 0;
+	}
 	assert_true(pid > 0);
 	check_confined(status, pid);
-	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(ended || pthread_join(thread, NULL) == 0);
 	assert_int_equal(result, -ETIMEDOUT);
 	assert_int_equal(kill(pid, 0), -1);
 	free(status);

@@ -36,6 +36,7 @@ struct judge {
 	struct bench bench;
 	struct policies *policies;
 	struct anchors *anchors;
+	size_t anchors_skipped; /* blocks of the bundle that are broken, or there twice */
 	struct capture_ring *ring;
 	struct message_library *libraries[LIBRARIES_MAX];
 	struct holds holds;
@@ -46,7 +47,6 @@ struct judge {
 	uint64_t malformed_told;
 	time_t expiry_checked;
 	bool done;
-	int exit_code;
 };
 
 static uint64_t now_ns(void)
@@ -174,6 +174,8 @@ static void tell_started(struct judge *judge, int64_t libraries)
 		{.key = "version", .text = TLSWARDEN_VERSION},
 		{.key = "libraries", .number = libraries},
 		{.key = "policies", .number = (int64_t)policies_count(judge->policies)},
+		{.key = "anchors", .number = judge->anchors ? (int64_t)anchors_count(judge->anchors) : 0},
+		{.key = "anchors_passed_over", .number = (int64_t)judge->anchors_skipped},
 		{.key = "mode", .text = judge->bench.audit_only ? "audit" : "as the policies say"},
 	};
 	tell(judge, "agent-started", "success", details, ARRAY_SIZE(details));
@@ -460,7 +462,6 @@ static int judge_confine(struct judge *judge, const struct judge_setup *setup)
 int judge_main(struct judge_setup *setup)
 {
 	static struct judge judge; /* the holds are large */
-	size_t skipped;
 
 	judge = (struct judge){
 		.channel = setup->channel,
@@ -477,10 +478,11 @@ int judge_main(struct judge_setup *setup)
 	};
 	if (judge_confine(&judge, setup))
 		return 1;
-	if (setup->anchors_pem && anchors_new(setup->anchors_pem, setup->anchors_len, &judge.anchors, &skipped) == 0)
+	if (setup->anchors_pem &&
+	    anchors_new(setup->anchors_pem, setup->anchors_len, &judge.anchors, &judge.anchors_skipped) == 0)
 		judge.bench.anchors = judge.anchors;
 	tell_policies(&judge);
 	judge_loop(&judge);
 	judge_end(&judge);
-	return judge.exit_code;
+	return 0;
 }

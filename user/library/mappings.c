@@ -91,9 +91,11 @@ void mappings_free(struct mappings *mappings)
 
 size_t mappings_poll(const struct mappings *mappings, struct pollfd *ret, size_t count)
 {
-	for (size_t i = 0; i < mappings->count && i < count; i++)
+	if (count > mappings->count)
+		count = mappings->count;
+	for (size_t i = 0; i < count; i++)
 		ret[i] = (struct pollfd){.fd = mappings->processors[i].fd, .events = POLLIN};
-	return mappings->count;
+	return count;
 }
 
 /* The body of PERF_RECORD_MMAP2 as perf_event_open(2) gives it, up to the file's name. */
