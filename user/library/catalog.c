@@ -16,7 +16,9 @@ enum {
 	PIECE = 1 << 20,
 	NEEDLE_MAX = 32,
 	BUCKETS = 4096,
-	SCAN_MAX = 1 << 30, /* bytes of a file that are searched: string tables of larger files lie before that, or are not seen */
+	SCAN_MAX =
+		1
+		<< 30, /* bytes of a file that are searched: string tables of larger files lie before that, or are not seen */
 };
 
 struct catalog {
