@@ -1,7 +1,8 @@
 /* Whole files into memory (util.h).
  *
  * The size that fstat gives is not believed: /proc files say 0, others grow. Reads until the end or the caller's bound;
- * beyond it nothing is given (-EFBIG), for half a policy is worse than none. */
+ * beyond it nothing is given (-EFBIG), for half a policy is worse than none. A pipe is read as long as somebody holds its other
+ * end, but nobody waits for one who might open it: without him it is empty. */
 #include "util.h"
 
 #include <errno.h>
@@ -38,9 +39,9 @@ int fd_read_all(int fd, size_t max, char **ret, size_t *ret_len)
 
 int file_read(const char *path, size_t max, char **ret, size_t *ret_len)
 {
-	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 
-	if (fd < 0)
+	if (fd < 0 || fcntl(fd, F_SETFL, 0) < 0)
 		return -errno;
 	return fd_read_all(fd, max, ret, ret_len);
 }
