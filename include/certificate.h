@@ -21,10 +21,10 @@ struct san {
 };
 
 /* sans beyond SANS_MAX are not listed; sans_total says how many there were. */
-enum { CERTIFICATE_DER_MAX = 65536 + 8192, SANS_MAX = 16384 };
+enum { CERTIFICATE_DER_MAX = 65536 + 8192, SANS_MAX = 4096 };
 
 struct certificate {
-	uint8_t *der;
+	uint8_t *der; /* as it was given, but for what is around its signed part: that is in one form (usual.c) */
 	size_t der_len;
 	uint8_t sha256[SHA256_BYTES];      /* of der */
 	uint8_t twin_sha256[SHA256_BYTES]; /* of the same with the other ECDSA signature that is as good (twin.c) */
@@ -45,8 +45,11 @@ struct certificate {
 	const char *key_algorithm; /* "RSA", "EC", "ED25519", … : static string; "unknown" */
 	unsigned key_bits;
 	const char *signature_algorithm; /* OpenSSL's long name, static: "ecdsa-with-SHA256"; "unknown" */
-	bool is_ca;                      /* basicConstraints CA:TRUE, or a self-issued version 1 certificate */
-	bool self_issued;                /* subject and issuer are the same name */
+	const char *signature_digest; /* "MD5", "SHA1", "SHA256", …: OpenSSL's short name, static; of RSA-PSS the one in its
+	                                  * parameters, the weaker of its two; "none" (Ed25519, Ed448), "unknown". MD2, MD4 and
+	                                  * MD5 with SHA-1 count as MD5, the first SHA as SHA1 */
+	bool is_ca;                   /* basicConstraints CA:TRUE, or a self-issued version 1 certificate */
+	bool self_issued;             /* subject and issuer are the same name */
 	bool may_sign; /* is_ca, keyUsage has keyCertSign or is absent, and no extension is broken (RFC 5280 6.1.4 k, n) */
 	int path_len;  /* pathLenConstraint; -1: none */
 	bool dear_key; /* a signature check with it may take many times as long as with a usual key */

@@ -23,7 +23,7 @@ enum verify_result {
 	VERIFY_PENDING, /* GnuTLS: the handshake is over and the application may still verify: `verified` is not judged */
 };
 
-enum { FACTS_CERTS_MAX = 32, FACTS_BESIDE_MAX = 8 };
+enum { FACTS_CERTS_MAX = 32, FACTS_BESIDE_MAX = FACTS_CERTS_MAX };
 
 /* One certificate of the verification, each distinct one once: presented ones in the order sent, then the rest of the
  * application's chain. */
@@ -32,6 +32,7 @@ struct fact_cert {
 	bool presented;
 	bool chain;  /* in the application's own chain */
 	bool proven; /* on the proven path; set by path_prove */
+	bool tried;  /* above the leaf on that or another path whose links were checked; set by path_prove */
 };
 
 struct facts {
@@ -44,12 +45,15 @@ struct facts {
 	const char *expected_host; /* what the application told the library to check, or NULL; escaped */
 	struct address local, peer;
 	uint16_t local_port, peer_port;
-	const char *exe;  /* or NULL: the process has gone */
-	const char *user; /* name of the user, or NULL */
+	const char *exe;              /* or NULL: the process has gone */
+	const char *user;             /* name of the user, or NULL */
+	const char *unit, *container; /* from the cgroup (cgroup.h), escaped; or NULL: none, or the process has gone */
 	uint32_t uid;
-	bool truncated; /* certificates are missing: nothing is proven */
-	bool lost;      /* truncated, and some of what is missing was lost here; else it is what the peer sent that did it */
-	bool path_cut;  /* the search for the path met a bound: there may be a longer one */
+	bool without_der;  /* from a log without the certificates' bytes: what needs them cannot be judged */
+	bool without_keys; /* from a log that tells only the leaf's key and signature algorithm */
+	bool truncated;    /* certificates are missing: nothing is proven */
+	bool lost;     /* truncated, and some of what is missing was lost here; else it is what the peer sent that did it */
+	bool path_cut; /* the search for the path met a bound: there may be a longer one */
 	struct fact_cert certs[FACTS_CERTS_MAX]; /* certs[0] is the leaf, if certs_count > 0 */
 	size_t certs_count;
 	/* The proven path: leaf first; each was signed by the next one's key. Anchors that were found outside certs (known

@@ -11,6 +11,8 @@
 #include "path.h"
 #include "pem.h"
 
+const char anchors_system_file[] = "/etc/ssl/certs/ca-certificates.crt";
+
 struct anchors {
 	struct certificate **items; /* owned, sorted */
 	size_t count;
@@ -71,6 +73,21 @@ int anchors_new(const char *pem, size_t len, struct anchors **ret, size_t *ret_s
 	return 0;
 }
 
+struct anchors *anchors_with(const struct anchors *base, struct certificate *const *more, size_t count)
+{
+	struct anchors *anchors = xcalloc(1, sizeof(*anchors));
+	size_t base_count = base ? base->count : 0;
+
+	anchors->items = xcalloc(base_count + count, sizeof(*anchors->items));
+	for (size_t i = 0; i < base_count; i++)
+		anchors->items[anchors->count++] = certificate_ref(base->items[i]);
+	for (size_t i = 0; i < count; i++)
+		if (more[i]->parsed)
+			anchors->items[anchors->count++] = certificate_ref(more[i]);
+	settle(anchors);
+	return anchors;
+}
+
 void anchors_free(struct anchors *anchors)
 {
 	if (!anchors)
@@ -87,6 +104,12 @@ void anchors_freep(struct anchors **anchors)
 size_t anchors_count(const struct anchors *anchors)
 {
 	return anchors->count;
+}
+
+struct certificate *const *anchors_list(const struct anchors *anchors, size_t *ret_count)
+{
+	*ret_count = anchors->count;
+	return anchors->items;
 }
 
 /* The first whose subject is not before that name; with after, the first behind it. */
@@ -111,7 +134,7 @@ struct certificate *const *anchors_find(const struct anchors *anchors, const str
 	const X509_NAME *name;
 	size_t first;
 
-	if (!subject->parsed || anchors->count == 0) {
+	if (!subject->x509 || anchors->count == 0) {
 		*ret_count = 0;
 		return anchors->items;
 	}

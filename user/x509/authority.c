@@ -4,6 +4,8 @@
  * link only below a CA: basicConstraints, keyUsage, the length of the path and the names it is limited to. Whether it has
  * expired or was revoked is not asked here, for a pin is about keys and judging has no clock.
  * What cannot be read, or stands there twice, gives no right at all. */
+#include <limits.h>
+
 #include <openssl/x509v3.h>
 
 #include "key.h"
@@ -12,9 +14,10 @@ void authority_read(X509 *x509, struct certificate *certificate)
 {
 	BASIC_CONSTRAINTS *basic = X509_get_ext_d2i(x509, NID_basic_constraints, NULL, NULL);
 	bool first = X509_get_version(x509) == X509_VERSION_1;
+	long path_len = X509_get_pathlen(x509); /* -1 also if it is too large for a long: as good as none */
 
 	certificate->is_ca = first ? certificate->self_issued : basic && basic->ca;
-	certificate->path_len = (int)X509_get_pathlen(x509);
+	certificate->path_len = path_len < INT_MAX ? (int)path_len : INT_MAX;
 	/* Without keyUsage every use is allowed, X509_get_key_usage() says then. */
 	certificate->may_sign = certificate->is_ca && !(X509_get_extension_flags(x509) & EXFLAG_INVALID) &&
 				(X509_get_key_usage(x509) & KU_KEY_CERT_SIGN);
@@ -26,8 +29,8 @@ bool certificate_permits(const struct certificate *ca, const struct certificate 
 {
 	NAME_CONSTRAINTS *constraints = ca->constraints;
 
-	if (!constraints)
-		return true;
+	if (!constraints || !subject->x509)
+		return !constraints;
 	if (NAME_CONSTRAINTS_check(subject->x509, constraints) != X509_V_OK)
 		return false;
 	for (size_t i = 0; leaf && i < subject->sans_count; i++)
@@ -38,11 +41,11 @@ bool certificate_permits(const struct certificate *ca, const struct certificate 
 size_t certificate_permits_cost(const struct certificate *ca, const struct certificate *subject)
 {
 	const NAME_CONSTRAINTS *constraints = ca->constraints;
-	size_t names = subject->sans_total + (size_t)X509_NAME_entry_count(X509_get_subject_name(subject->x509)) + 1;
-	size_t trees = 0;
+	size_t names, trees = 0;
 
-	if (!constraints)
+	if (!constraints || !subject->x509)
 		return 0;
+	names = subject->sans_total + (size_t)X509_NAME_entry_count(X509_get_subject_name(subject->x509)) + 1;
 	if (constraints->permittedSubtrees)
 		trees += (size_t)sk_GENERAL_SUBTREE_num(constraints->permittedSubtrees);
 	if (constraints->excludedSubtrees)

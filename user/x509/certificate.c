@@ -1,8 +1,9 @@
 /* X.509 certificates (certificate.h): OpenSSL parses, this file takes down the facts.
  *
  * Trusts nothing of the bytes: whatever they say, a certificate comes out, at worst one that is not parsed. Bounded by
- * CERTIFICATE_DER_MAX; OpenSSL bounds what its keys may cost. Hashes are over the bytes as they stand, never over a
- * re-encoding: what the agent pins is what the application saw. OpenSSL's error queue is left empty. */
+ * CERTIFICATE_DER_MAX; OpenSSL bounds what its keys may cost. Hashes are over what was signed as it stands, never over a
+ * re-encoding: what the agent pins is what the application saw. Only what is around that, which a peer may write in many ways,
+ * is brought into one form (usual.c). OpenSSL's error queue is left empty. */
 #include "certificate.h"
 
 #include <errno.h>
@@ -53,7 +54,6 @@ static char *serial_text(const ASN1_INTEGER *serial)
 static void read_facts(X509 *x509, struct certificate *certificate)
 {
 	const X509_NAME *subject = X509_get_subject_name(x509), *issuer = X509_get_issuer_name(x509);
-	int signature = X509_get_signature_nid(x509);
 
 	certificate->subject = name_text(subject);
 	certificate->issuer = name_text(issuer);
@@ -63,7 +63,7 @@ static void read_facts(X509 *x509, struct certificate *certificate)
 	certificate->serial = serial_text(X509_get0_serialNumber(x509));
 	certificate->not_before = seconds(X509_get0_notBefore(x509), INT64_MIN);
 	certificate->not_after = seconds(X509_get0_notAfter(x509), INT64_MAX);
-	certificate->signature_algorithm = signature == NID_undef ? "unknown" : OBJ_nid2ln(signature);
+	signature_read(x509, certificate);
 	authority_read(x509, certificate);
 	key_read(x509, certificate);
 	twin_read(x509, certificate);
@@ -79,6 +79,26 @@ static struct certificate *unparsed(uint8_t *der, size_t len, const char *error)
 	certificate->memo = xcalloc(1, sizeof(*certificate->memo));
 	sha256(der, len, certificate->sha256);
 	return certificate;
+}
+
+/* The certificate and its X509, put into the usual form if they are not. */
+static X509 *make_usual(struct certificate *certificate, X509 *x509)
+{
+	size_t len = 0;
+	uint8_t *usual = certificate_usual(x509, certificate->der, certificate->der_len, &len);
+	const uint8_t *p = usual;
+	X509 *again = usual && len <= CERTIFICATE_DER_MAX ? d2i_X509(NULL, &p, (long)len) : NULL;
+
+	if (!again) {
+		free(usual);
+		return x509;
+	}
+	X509_free(x509);
+	free(certificate->der);
+	certificate->der = usual;
+	certificate->der_len = len;
+	sha256(usual, len, certificate->sha256);
+	return again;
 }
 
 int certificate_new(const uint8_t *der, size_t len, struct certificate **ret)
@@ -99,8 +119,8 @@ int certificate_new(const uint8_t *der, size_t len, struct certificate **ret)
 		X509_free(x509);
 	} else {
 		certificate->parsed = true;
-		certificate->x509 = x509;
-		read_facts(x509, certificate);
+		certificate->x509 = make_usual(certificate, x509);
+		read_facts(certificate->x509, certificate);
 	}
 	ERR_clear_error();
 	*ret = certificate;

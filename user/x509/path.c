@@ -5,8 +5,8 @@
  * could be his own CA, with that server's issuer above him. The peer decides how many certificates there are and who seems
  * to have issued whom, so the search has bounds: PATH_CHECKS_MAX signatures (of which one with a dear key uses up
  * DEAR_CHECKS), PATH_STEPS_MAX visits, for cross-signed layers multiply paths without needing new signatures, and
- * NAMES_MAX names held against name constraints. Beyond any of them the best path so far stands: all of it is proven, it
- * may only be too short. */
+ * NAMES_MAX names held against name constraints; and no path is longer than FACTS_CERTS_MAX. Beyond any of them the best path
+ * so far stands: all of it is proven, it may only be too short. */
 #include "path.h"
 
 #include <string.h>
@@ -15,7 +15,7 @@ enum {
 	PATH_STEPS_MAX = 1024,  /* visits to a certificate; beyond it as beyond PATH_CHECKS_MAX */
 	NAMES_MAX = 1 << 17,    /* names times constraints; beyond it likewise */
 	DEAR_CHECKS = 8,        /* checks that one with a dear key counts for */
-	BESIDE_CHECKS_MAX = 32, /* checks for anchors beside the path; beyond it no more are looked for */
+	BESIDE_CHECKS_MAX = 64, /* checks for anchors beside the path; beyond it no more are looked for */
 };
 
 /* A link that was checked already: backtracking comes by again. */
@@ -30,6 +30,8 @@ struct search {
 	struct link links[PATH_CHECKS_MAX];
 	size_t links_count, steps, spent, names;
 	bool exhausted;
+	bool full;                   /* a path had no room for more */
+	bool tried[FACTS_CERTS_MAX]; /* which of the facts' certificates were on a path */
 	const struct certificate *path[FACTS_CERTS_MAX], *best[FACTS_CERTS_MAX];
 	size_t path_count, best_count;
 };
@@ -134,6 +136,12 @@ static void keep_best(struct search *search)
 	search->best_count = search->path_count;
 }
 
+static void note_tried(struct search *search, const struct certificate *candidate)
+{
+	for (size_t i = 0; i < search->facts->certs_count; i++)
+		search->tried[i] |= search->facts->certs[i].certificate == candidate;
+}
+
 static bool climb(struct search *search);
 
 /* Goes on through candidate if it proves the certificate at the top. True if that ended well. */
@@ -144,6 +152,7 @@ static bool try_issuer(struct search *search, const struct certificate *candidat
 	if (search->exhausted || !candidate->parsed || on_path(search, candidate) ||
 	    !link_proven(search, search->path[search->path_count - 1], candidate) || !may_extend(search, candidate))
 		return false;
+	note_tried(search, candidate);
 	search->path[search->path_count++] = candidate;
 	complete = climb(search);
 	search->path_count--;
@@ -171,8 +180,10 @@ static bool climb(struct search *search)
 		keep_best(search);
 		return true;
 	}
-	if (search->path_count == FACTS_CERTS_MAX)
+	if (search->path_count == FACTS_CERTS_MAX) {
+		search->full = true;
 		return false;
+	}
 	for (size_t i = 0; i < facts->certs_count; i++)
 		if (facts->certs[i].chain && try_issuer(search, facts->certs[i].certificate))
 			return true;
@@ -191,21 +202,24 @@ static bool climb(struct search *search)
 static bool find_path(struct facts *facts, const struct anchors *anchors)
 {
 	struct search search = {.facts = facts, .anchors = anchors};
+	bool complete;
 
 	facts->path_count = 0;
 	for (size_t i = 0; i < facts->certs_count; i++)
-		facts->certs[i].proven = false;
+		facts->certs[i].proven = facts->certs[i].tried = false;
 	if (facts->truncated || facts->certs_count == 0 || !facts->certs[0].certificate->parsed)
 		return true;
 	search.path[0] = facts->certs[0].certificate;
 	search.path_count = 1;
-	climb(&search);
+	complete = climb(&search);
 	memcpy(facts->path, search.best, sizeof(facts->path));
 	facts->path_count = search.best_count;
-	for (size_t i = 0; i < facts->certs_count; i++)
+	for (size_t i = 0; i < facts->certs_count; i++) {
+		facts->certs[i].tried = search.tried[i];
 		for (size_t j = 0; j < facts->path_count; j++)
 			facts->certs[i].proven |= same(facts->certs[i].certificate, facts->path[j]);
-	return !search.exhausted;
+	}
+	return !search.exhausted && (complete || !search.full);
 }
 
 static bool in_list(const struct certificate *const *list, size_t count, const struct certificate *certificate)
