@@ -28,4 +28,8 @@ bool names_match(const struct names *names, const char *text);
  * where the left-most label has a '*' the certificate claims every name that it stands for (RFC 9525 6.3). */
 bool names_claimed(const struct names *names, const char *text);
 
+/* For people: the texts that the patterns are about, and one of the patterns of each (a text may have several). */
+size_t names_count(const struct names *names);
+void names_pattern(const struct names *names, size_t index, char out[DNS_NAME_MAX + 4]);
+
 #endif

@@ -142,13 +142,6 @@ static int on_message(sd_event_source *source, int fd, uint32_t revents, void *c
 
 /* --- policies ------------------------------------------------------------------------------------------------------ */
 
-static void problems_print(const struct problems *problems)
-{
-	for (size_t i = 0; i < problems->count; i++)
-		fprintf(stderr, "%s:%u:%u: %s\n", problems->items[i].file, problems->items[i].line,
-			problems->items[i].column, problems->items[i].text);
-}
-
 /* An exit code; *ret_why, owned by the caller, is the first problem. */
 static int policies_load(const struct agent_options *options, struct policy_texts *texts, struct policies **ret,
 			 char **ret_why)

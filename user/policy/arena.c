@@ -1,8 +1,9 @@
 /* An arena: blocks in a list, each handed out from its start to its end.
  *
  * Owns every byte it gives out until arena_free(). Small requests share blocks of BLOCK_SIZE; a larger one gets a block
- * for itself, put behind the current one so that the current one's room is not lost. It has no bound of its own: who
- * reads untrusted sizes checks them first (node.c bounds nodes and file sizes). */
+ * for itself, put behind the current one so that the current one's room is not lost. Texts are packed without gaps: most of
+ * what a policy is made of are short texts. It has no bound of its own: who reads untrusted sizes checks them first (node.c
+ * bounds nodes and file sizes). */
 #include "arena.h"
 
 #include <stdalign.h>
@@ -54,16 +55,13 @@ static struct block *block_new(size_t size)
 	return block;
 }
 
-void *arena_alloc(struct arena *arena, size_t count, size_t size)
+/* alignment: a power of two, at most ALIGNMENT. */
+static void *take(struct arena *arena, size_t bytes, size_t alignment)
 {
 	struct block *block = arena->blocks;
-	size_t bytes;
+	size_t at = block ? (block->used + alignment - 1) & ~(alignment - 1) : 0;
 
-	/* A product that overflows is asked of xcalloc, which ends the process as for any memory that cannot be had. */
-	if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2)
-		return xcalloc(SIZE_MAX, SIZE_MAX);
-	bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-	if (!block || block->size - block->used < bytes) {
+	if (!block || at > block->size || block->size - at < bytes) {
 		if (block && bytes > BLOCK_SIZE / 4) {
 			struct block *own = block_new(bytes);
 
@@ -75,14 +73,25 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size)
 		block = block_new(bytes > BLOCK_SIZE ? bytes : BLOCK_SIZE);
 		block->next = arena->blocks;
 		arena->blocks = block;
+		at = 0;
 	}
-	block->used += bytes;
-	return block->data + block->used - bytes;
+	block->used = at + bytes;
+	return block->data + at;
+}
+
+void *arena_alloc(struct arena *arena, size_t count, size_t size)
+{
+	size_t bytes;
+
+	/* A product that overflows is asked of xcalloc, which ends the process as for any memory that cannot be had. */
+	if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2)
+		return xcalloc(SIZE_MAX, SIZE_MAX);
+	return take(arena, bytes, ALIGNMENT);
 }
 
 char *arena_strndup(struct arena *arena, const char *text, size_t len)
 {
-	char *copy = arena_alloc(arena, len + 1, 1);
+	char *copy = len < SIZE_MAX / 2 ? take(arena, len + 1, 1) : xcalloc(SIZE_MAX, SIZE_MAX);
 
 	if (len > 0)
 		memcpy(copy, text, len);

@@ -10,13 +10,20 @@
  *                 apply to it by throwing in somebody's certificate
  *   exe           a glob (path_glob.c). The kernel's " (deleted)" behind the path of a replaced program does not count
  *   user          a name, or a number: the uid
+ *   verify        what came of the application's own verification (decode.c)
+ *   unit, container   globs; a container also by the first 12 or more digits of its id, as container tools show it
  *
  * Certificates are an attacker's, who would like rules not to match, and exceptions to match. So in doubt a criterion holds
  * in `match`, and not in `except`: san_dns and san_ip, if the leaf has more names than are listed (SANS_MAX), a
  * subjectAltName that is broken, or cannot be read at all, for other libraries read what OpenSSL does not; a common name
  * beside a dNSName or iPAddress; and issuer_in, if the path may be longer than what could be proven, because the peer sent
  * more than is looked at. What the agent itself has lost (facts.lost) is no doubt: a full ring must not make every rule
- * match. A name with odd bytes matches nothing. */
+ * match. A name with odd bytes matches nothing. In `match` an issuer's key counts in whatever encoding it comes, and on any
+ * path that was tried: who makes certificates of his own for a CA's name and key chooses both.
+ *
+ * While GnuTLS has not verified yet (VERIFY_PENDING), neither the result is known nor the name that the application will have
+ * checked: what depends on them does not hold in `match`, and holds in `except`, so that nobody is condemned too early. All is
+ * judged anew when the answer comes. */
 #include <string.h>
 
 #include "path_glob.h"
@@ -24,6 +31,8 @@
 
 /* Names of one leaf that are looked at as addresses with a wildcard; more are claimed to match. */
 enum { WILD_ADDRESSES_MAX = 16 };
+
+enum { SHORT_ID_LEN = 12 };
 
 static const struct certificate *leaf_of(const struct facts *facts)
 {
@@ -105,6 +114,8 @@ static bool san_dns_holds(const struct set *set, const struct certificate *leaf,
 {
 	bool any = false;
 
+	if (doubt && unlisted(leaf))
+		return true;
 	for (size_t i = 0; i < leaf->sans_count; i++) {
 		const struct san *san = &leaf->sans[i];
 
@@ -114,9 +125,7 @@ static bool san_dns_holds(const struct set *set, const struct certificate *leaf,
 		if (!san->odd && claims_name(set, san->text))
 			return true;
 	}
-	if ((!any || doubt) && common_name_holds(leaf, claims_name, set))
-		return true;
-	return doubt && unlisted(leaf);
+	return (!any || doubt) && common_name_holds(leaf, claims_name, set);
 }
 
 static bool san_ip_holds(const struct set *set, const struct certificate *leaf, bool doubt)
@@ -124,6 +133,8 @@ static bool san_ip_holds(const struct set *set, const struct certificate *leaf, 
 	bool any = false;
 	size_t wild = 0;
 
+	if (doubt && unlisted(leaf))
+		return true;
 	for (size_t i = 0; i < leaf->sans_count; i++) {
 		const struct san *san = &leaf->sans[i];
 
@@ -139,9 +150,7 @@ static bool san_ip_holds(const struct set *set, const struct certificate *leaf, 
 				return true;
 		}
 	}
-	if ((!any || doubt) && common_name_holds(leaf, claims_address, set))
-		return true;
-	return doubt && unlisted(leaf);
+	return (!any || doubt) && common_name_holds(leaf, claims_address, set);
 }
 
 /* What a leaf claims that cannot be read: anything, unless it is not there because the agent lost it. */
@@ -194,6 +203,29 @@ static bool user_holds(const struct set *set, const struct facts *facts)
 	return false;
 }
 
+static bool unit_holds(const struct set *set, const char *unit)
+{
+	for (size_t i = 0; unit && i < set->count; i++) {
+		if (glob_match(set->strings[i].text, unit))
+			return true;
+	}
+	return false;
+}
+
+static bool container_holds(const struct set *set, const char *container)
+{
+	for (size_t i = 0; container && i < set->count; i++) {
+		const char *text = set->strings[i].text;
+		size_t len = strlen(text);
+
+		if (glob_match(text, container))
+			return true;
+		if (len >= SHORT_ID_LEN && strspn(text, "0123456789abcdef") == len && strncmp(container, text, len) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool word_holds(const struct set *set, const char *word)
 {
 	for (size_t i = 0; word && i < set->count; i++) {
@@ -203,26 +235,44 @@ static bool word_holds(const struct set *set, const char *word)
 	return false;
 }
 
+static bool issuer_is(const struct set *set, const struct certificate *issuer, bool doubt)
+{
+	return keys_find(set, issuer->spki_sha256) || (doubt && keys_find(set, issuer->key_sha256));
+}
+
 static bool issuer_holds(const struct set *set, const struct facts *facts, bool doubt)
 {
 	for (size_t i = 1; !facts->truncated && i < facts->path_count; i++) {
-		if (keys_find(set, facts->path[i]->spki_sha256))
+		if (issuer_is(set, facts->path[i], doubt))
+			return true;
+	}
+	for (size_t i = 0; doubt && i < facts->certs_count; i++) {
+		if (facts->certs[i].tried && issuer_is(set, facts->certs[i].certificate, doubt))
 			return true;
 	}
 	return doubt && (facts->truncated ? !facts->lost : facts->path_cut);
 }
 
-static bool criterion_holds(const struct criterion *criterion, const struct facts *facts, bool doubt)
+static const char *const roles[] = {[FACTS_ROLE_CLIENT] = "client", [FACTS_ROLE_SERVER] = "server"};
+static const char *const libraries[] = {[LIBRARY_OPENSSL] = "openssl", [LIBRARY_GNUTLS] = "gnutls"};
+/* VERIFY_PENDING is none of them. */
+static const char *const verifies[] = {
+	[VERIFY_OK] = "ok",
+	[VERIFY_FAILED] = "failed",
+	[VERIFY_FAILED_IGNORED] = "failed-ignored",
+	[VERIFY_OFF] = "off",
+};
+
+bool criterion_holds(const struct criterion *criterion, const struct facts *facts, bool doubt)
 {
-	static const char *const roles[] = {[FACTS_ROLE_CLIENT] = "client", [FACTS_ROLE_SERVER] = "server"};
-	static const char *const libraries[] = {[LIBRARY_OPENSSL] = "openssl", [LIBRARY_GNUTLS] = "gnutls"};
 	const struct set *set = criterion->set;
+	bool pending = facts->verify == VERIFY_PENDING;
 
 	switch (criterion->kind) {
 	case MATCH_ANY:
 		return true;
 	case MATCH_SERVER_NAME:
-		return server_name_holds(set, facts);
+		return server_name_holds(set, facts) || (!doubt && pending && !facts->expected_host);
 	case MATCH_SAN_DNS:
 		return san_holds(set, facts, true, doubt);
 	case MATCH_SAN_IP:
@@ -235,12 +285,18 @@ static bool criterion_holds(const struct criterion *criterion, const struct fact
 		return exe_holds(set, facts->exe);
 	case MATCH_USER:
 		return user_holds(set, facts);
+	case MATCH_UNIT:
+		return unit_holds(set, facts->unit);
+	case MATCH_CONTAINER:
+		return container_holds(set, facts->container);
 	case MATCH_ROLE:
 		return facts->role < ARRAY_SIZE(roles) && word_holds(set, roles[facts->role]);
 	case MATCH_LIBRARY:
 		return facts->library < ARRAY_SIZE(libraries) && word_holds(set, libraries[facts->library]);
 	case MATCH_ISSUER_IN:
 		return issuer_holds(set, facts, doubt);
+	case MATCH_VERIFY:
+		return pending ? !doubt : facts->verify < ARRAY_SIZE(verifies) && word_holds(set, verifies[facts->verify]);
 	}
 	return false;
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "name_keys.h"
 #include "util.h"
 
 enum { GLOBS_MAX = 64 };
@@ -269,4 +270,83 @@ bool names_claimed(const struct names *names, const char *text)
 	if (children_fit(names, parent ? parent : "", name, label_len))
 		return true;
 	return parent && ((kinds_at(names, parent) & KIND_ONE) || many_above(names, parent));
+}
+
+/* --- keys --------------------------------------------------------------------------------------------------------------- */
+
+/* From the end to the start, so that one pass over a name gives the hashes of all names above it, too. */
+static uint64_t hash_add(uint64_t hash, char c)
+{
+	return (hash ^ (unsigned char)c) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static uint64_t hash_of(const char *name)
+{
+	uint64_t hash = 0;
+
+	for (size_t i = strlen(name); i > 0; i--)
+		hash = hash_add(hash, name[i - 1]);
+	return hash;
+}
+
+void names_keys(const struct names *names, name_key_fn *each, void *context)
+{
+	for (size_t i = 0; i < names->bases_count; i++) {
+		const struct base *base = &names->bases[i];
+		uint64_t hash = hash_of(base->text);
+
+		if (base->kinds & KIND_EXACT)
+			each(context, NAME_KEY_EXACT, hash);
+		if (base->kinds & KIND_ONE)
+			each(context, NAME_KEY_ONE, hash);
+		if (base->kinds & KIND_MANY)
+			each(context, NAME_KEY_MANY, hash);
+	}
+	for (size_t i = 0; i < names->children_count; i++) {
+		if (i == 0 || strcmp(names->children[i - 1].parent, names->children[i].parent) != 0)
+			each(context, NAME_KEY_BENEATH, hash_of(names->children[i].parent));
+	}
+}
+
+void names_questions(const char *text, bool claimed, name_key_fn *each, void *context)
+{
+	char name[DNS_NAME_MAX + 1];
+	size_t label_len;
+	uint64_t hash = 0;
+	bool wild;
+
+	if (!normalize(text, name))
+		return;
+	label_len = strcspn(name, ".");
+	wild = claimed && memchr(name, '*', label_len);
+	if (wild && name[label_len] == '\0')
+		each(context, NAME_KEY_BENEATH, hash);
+	for (size_t i = strlen(name); i > 0; i--) {
+		hash = hash_add(hash, name[i - 1]);
+		if (i >= 2 && name[i - 2] != '.')
+			continue;
+		if (i == 1 && !wild)
+			each(context, NAME_KEY_EXACT, hash);
+		if (i == 1)
+			continue;
+		each(context, NAME_KEY_MANY, hash);
+		if (i != label_len + 2)
+			continue;
+		each(context, NAME_KEY_ONE, hash);
+		if (wild)
+			each(context, NAME_KEY_BENEATH, hash);
+	}
+}
+
+size_t names_count(const struct names *names)
+{
+	return names->bases_count;
+}
+
+void names_pattern(const struct names *names, size_t index, char out[DNS_NAME_MAX + 4])
+{
+	const struct base *base = &names->bases[index];
+	const char *wildcard = base->kinds & KIND_EXACT ? "" : base->kinds & KIND_ONE ? "*." : "**.";
+
+	snprintf(out, DNS_NAME_MAX + 4, "%s%s", wildcard, base->text);
 }

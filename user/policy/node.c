@@ -21,12 +21,21 @@ enum {
 	DEPTH_MAX = 16,      /* the language needs 8 */
 	NODES_MAX = 4 << 20, /* keys count too: a rule takes some thirty */
 	SORT_ON_STACK = 32,
+	PAIRS_MAX = 16,  /* up to so many keys are compared each with each; more are sorted */
+	WORDS_KEPT = 64, /* a power of two */
+	NODES_AT_ONCE = 64,
 };
 
 /* A map or list whose end has not come yet. */
 struct frame {
 	struct node *node, *key;
 	struct node **tail;
+};
+
+/* A key's text that was read before: the same few keys stand in every rule, and share one copy. */
+struct word {
+	const char *text;
+	size_t len;
 };
 
 struct reader {
@@ -38,6 +47,9 @@ struct reader {
 	unsigned depth;
 	unsigned documents;
 	size_t nodes;
+	struct node *spare; /* NODES_AT_ONCE from the arena, which would round up each; spare_count are left */
+	size_t spare_count;
+	struct word words[WORDS_KEPT]; /* by word_slot(); the latest that fell on it */
 	struct node *root;
 };
 
@@ -116,8 +128,14 @@ static void complain_syntax(struct reader *reader)
 
 static struct node *node_new(struct reader *reader, enum node_kind kind, const yaml_mark_t *mark)
 {
-	struct node *node = arena_alloc(reader->arena, 1, sizeof(*node));
+	struct node *node;
 
+	if (reader->spare_count == 0) {
+		reader->spare = arena_alloc(reader->arena, NODES_AT_ONCE, sizeof(*node));
+		reader->spare_count = NODES_AT_ONCE;
+	}
+	node = reader->spare++;
+	reader->spare_count--;
 	node->kind = kind;
 	node->line = (unsigned)mark->line + 1;
 	node->column = (unsigned)mark->column + 1;
@@ -186,6 +204,32 @@ static int open_node(struct reader *reader, enum node_kind kind, const yaml_mark
 	return 0;
 }
 
+static size_t word_slot(const char *text, size_t len)
+{
+	size_t hash = len;
+
+	for (size_t i = 0; i < len && i < 8; i++)
+		hash = 31 * hash + (unsigned char)text[i];
+	return hash % WORDS_KEPT;
+}
+
+static const char *key_text(struct reader *reader, const char *text, size_t len)
+{
+	struct word *word = &reader->words[word_slot(text, len)];
+
+	if (!word->text || word->len != len || memcmp(word->text, text, len) != 0)
+		*word = (struct word){arena_strndup(reader->arena, text, len), len};
+	return word->text;
+}
+
+/* True if the next node is a key. */
+static bool key_is_next(const struct reader *reader)
+{
+	const struct frame *frame = reader->depth ? &reader->stack[reader->depth - 1] : NULL;
+
+	return frame && frame->node->kind == NODE_MAP && !frame->key;
+}
+
 static void add_scalar(struct reader *reader, const yaml_event_t *event)
 {
 	struct node *node = node_new(reader, NODE_SCALAR, &event->start_mark);
@@ -194,7 +238,7 @@ static void add_scalar(struct reader *reader, const yaml_event_t *event)
 	check_properties(reader, event->data.scalar.anchor, event->data.scalar.tag, &event->start_mark);
 	node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	node->len = event->data.scalar.length;
-	node->text = arena_strndup(reader->arena, text, node->len);
+	node->text = key_is_next(reader) ? key_text(reader, text, node->len) : arena_strndup(reader->arena, text, node->len);
 	if (memchr(text, '\0', node->len)) {
 		complain_at(reader, &event->start_mark, "a NUL in a text");
 		node->kind = NODE_BROKEN;
@@ -215,6 +259,20 @@ static int key_compare(const void *a, const void *b)
 	int order = strcmp(x->text, y->text);
 
 	return order != 0 ? order : place_compare(x, y);
+}
+
+/* False if no key of the map repeats; true if one does, or perhaps does. */
+static bool may_repeat(const struct node *map)
+{
+	if (map->count > PAIRS_MAX)
+		return true;
+	for (const struct node *a = map->first; a; a = a->next) {
+		for (const struct node *b = a->next; b; b = b->next) {
+			if (a->key->len == b->key->len && memcmp(a->key->text, b->key->text, a->key->len) == 0)
+				return true;
+		}
+	}
+	return false;
 }
 
 /* Complains about keys that repeat in a map that is complete, and takes the later ones out. */
@@ -254,7 +312,7 @@ static void close_node(struct reader *reader)
 {
 	struct node *node = reader->stack[--reader->depth].node;
 
-	if (node->kind == NODE_MAP && node->count > 1)
+	if (node->kind == NODE_MAP && node->count > 1 && may_repeat(node))
 		check_duplicates(reader, node);
 }
 

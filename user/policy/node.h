@@ -18,14 +18,14 @@ enum node_kind {
 };
 
 struct node {
-	enum node_kind kind;
-	bool plain;            /* NODE_SCALAR: without quotes, so true, 5 and null mean something */
-	unsigned line, column; /* from 1; columns count characters */
-	const char *text;      /* NODE_SCALAR: valid UTF-8, NUL-terminated, without a NUL in it */
+	enum node_kind kind : 8; /* small, since a large policy has millions of nodes */
+	bool plain;              /* NODE_SCALAR: without quotes, so true, 5 and null mean something */
+	unsigned line, column;   /* from 1; columns count characters */
+	unsigned count;          /* of children */
+	const char *text;        /* NODE_SCALAR: valid UTF-8, NUL-terminated, without a NUL in it */
 	size_t len;
 	struct node *key;          /* in a map: the key that this is the value of */
 	struct node *first, *next; /* children in their order; the next one of the same parent */
-	size_t count;              /* of children */
 };
 
 /* Reads the one document of the file. Complains about everything that is not plain YAML; 0 if a tree could be made (maybe

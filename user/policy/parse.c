@@ -7,7 +7,7 @@
 
 #include "policy_internal.h"
 
-static void parse_version(struct parser *parser, const struct node *value, void *out)
+void parse_version(struct parser *parser, const struct node *value, void *out)
 {
 	(void)out;
 	if (value->kind != NODE_SCALAR || !value->plain || strcmp(value->text, "1") != 0)
@@ -30,32 +30,18 @@ static void parse_mode(struct parser *parser, const struct node *value, void *ou
 	((struct policy *)out)->enforce = word_value(parser, value, "mode", words, ARRAY_SIZE(words)) == 1;
 }
 
-static bool parse_time(struct parser *parser, const struct node *value, int64_t *ret)
-{
-	if (value->kind != NODE_SCALAR) {
-		complain(parser, value, "%s must be a time like \"2027-01-31T00:00:00Z\", not %s", value->key->text,
-			 node_describe(value));
-		return false;
-	}
-	if (timestamp_parse(value->text, ret))
-		return true;
-	complain(parser, value, "%s must be a time in UTC (RFC 3339) like \"2027-01-31T00:00:00Z\", not \"%.64s\"",
-		 value->key->text, value->text);
-	return false;
-}
-
 static void parse_enforce_until(struct parser *parser, const struct node *value, void *out)
 {
 	struct policy *policy = out;
 
-	policy->has_enforce_until = parse_time(parser, value, &policy->enforce_until);
+	policy->has_enforce_until = time_value(parser, value, &policy->enforce_until);
 }
 
 static void parse_expires(struct parser *parser, const struct node *value, void *out)
 {
 	struct policy *policy = out;
 
-	policy->has_expires = parse_time(parser, value, &policy->expires);
+	policy->has_expires = time_value(parser, value, &policy->expires);
 }
 
 static void keep_sets(struct parser *parser, const struct node *value, void *out)
@@ -90,22 +76,25 @@ static struct policy *policy_new(const struct policy_source *source)
 struct policy *policy_parse(const struct policy_source *source, struct problems *problems)
 {
 	static const struct field fields[] = {
-		{"version", parse_version, true},
-		{"name", parse_name, true},
-		{"mode", parse_mode, false},
-		{"enforce_until", parse_enforce_until, false},
-		{"expires", parse_expires, false},
-		{"sets", keep_sets, false},
+		{"version", parse_version, true},  {"name", parse_name, true},
+		{"mode", parse_mode, false},       {"enforce_until", parse_enforce_until, false},
+		{"expires", parse_expires, false}, {"sets", keep_sets, false},
 		{"rules", keep_rules, true},
-		{"policies", NULL, false},
-		{"tests", NULL, false},
 	};
 	CLEANUP(arena_freep) struct arena *nodes = arena_new();
 	struct parser parser = {.file = source->file, .problems = problems};
+	const struct node *tests;
 	struct node *root;
 
 	if (node_read(source, nodes, problems, &root) < 0)
 		return NULL;
+	tests = node_get(root, "tests");
+	if (tests) {
+		problems_add(
+			problems, source->file, tests->key->line, tests->key->column,
+			"this is a file of tests, not a policy: `tlswarden test` runs it, and it cannot lie among policies");
+		return NULL;
+	}
 	parser.policy = policy_new(source);
 	if (!fields_parse(&parser, root, "a policy", fields, ARRAY_SIZE(fields), parser.policy)) {
 		policy_free(parser.policy);

@@ -31,6 +31,41 @@ static void check_library(struct parser *parser, const struct string *string)
 		check_string(parser, string, "a library", "openssl or gnutls");
 }
 
+static void check_verify(struct parser *parser, const struct string *string)
+{
+	static const char *const words[] = {"ok", "failed", "failed-ignored", "off"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcmp(string->text, words[i]) == 0)
+			return;
+	check_string(parser, string, "a result of a verification",
+		     "ok, failed, failed-ignored (and the process went on) or off (nobody verified)");
+}
+
+/* Containers and units are globs, too: nginx@*.service. */
+static void check_glob(struct parser *parser, const struct string *string)
+{
+	const char *why = glob_closed(string->text);
+
+	if (why)
+		check_string(parser, string, "a pattern", why);
+}
+
+/* A unit without its suffix, as one types it for systemctl, would be none ever. */
+static void check_unit(struct parser *parser, const struct string *string)
+{
+	static const char *const suffixes[] = {".service", ".scope", ".socket", ".mount", ".swap"};
+	size_t len = strlen(string->text);
+
+	check_glob(parser, string);
+	if (strpbrk(string->text, "*?["))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		if (len > strlen(suffixes[i]) && strcmp(string->text + len - strlen(suffixes[i]), suffixes[i]) == 0)
+			return;
+	check_string(parser, string, "a unit", "it ends in .service, .scope, .socket, .mount or .swap");
+}
+
 static const struct {
 	const char *key;
 	enum criterion_kind kind;
@@ -44,9 +79,12 @@ static const struct {
 	{"peer_port", MATCH_PEER_PORT, SET_PORTS, NULL},
 	{"exe", MATCH_EXE, SET_STRINGS, check_exe},
 	{"user", MATCH_USER, SET_STRINGS, NULL},
+	{"unit", MATCH_UNIT, SET_STRINGS, check_unit},
+	{"container", MATCH_CONTAINER, SET_STRINGS, check_glob},
 	{"role", MATCH_ROLE, SET_STRINGS, check_role},
 	{"library", MATCH_LIBRARY, SET_STRINGS, check_library},
 	{"issuer_in", MATCH_ISSUER_IN, SET_KEYS, NULL},
+	{"verify", MATCH_VERIFY, SET_STRINGS, check_verify},
 };
 
 static void parse_any(struct parser *parser, const struct node *value, void *out)
@@ -72,6 +110,9 @@ static void parse_criterion(struct parser *parser, const struct node *value, voi
 		return;
 	for (size_t s = 0; criteria[i].check && s < set->count; s++)
 		criteria[i].check(parser, &set->strings[s]);
+	if (set->issuer_names_count > 0)
+		complain(parser, value, "%s has entries that go by organization or common_name: here only keys count",
+			 set->label);
 	entry->criteria[entry->count++] = (struct criterion){.kind = criteria[i].kind, .set = set};
 }
 
@@ -89,10 +130,11 @@ static void parse_entry(struct parser *parser, const struct node *value, struct 
 		{"role", parse_criterion, false},
 		{"library", parse_criterion, false},
 		{"issuer_in", parse_criterion, false},
-		{"unit", NULL, false},
-		{"container", NULL, false},
+		{"unit", parse_criterion, false},
+		{"container", parse_criterion, false},
+		{"verify", parse_criterion, false},
 	};
-	_Static_assert(ARRAY_SIZE(fields) == ARRAY_SIZE(criteria) + 3, "the two tables of match keys differ");
+	_Static_assert(ARRAY_SIZE(fields) == ARRAY_SIZE(criteria) + 1, "the two tables of match keys differ");
 
 	entry->criteria = arena_alloc(parser->policy->arena, value->count + 1, sizeof(*entry->criteria));
 	if (value->kind == NODE_MAP && value->count == 0)
@@ -110,4 +152,12 @@ void parse_entries(struct parser *parser, const struct node *value, struct entri
 		complain(parser, value, "an empty list matches nothing: write [{any: true}] for every verification");
 	for (const struct node *item = node_first(value); item; item = node_next(value, item))
 		parse_entry(parser, item, &ret->items[ret->count++]);
+}
+
+const char *criterion_key(enum criterion_kind kind)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(criteria); i++)
+		if (criteria[i].kind == kind)
+			return criteria[i].key;
+	return "any";
 }

@@ -1,105 +1,9 @@
-/* `rules`: what each asks (require, forbid), of whom (match, except), and what follows (action, severity). Keys of the
- * language that this version does not know are listed here by name, so that none of them is ever passed over in silence:
- * a rule that quietly asks less than it says is worse than none. */
+/* `rules`: whom each is about (match, except), what it asks (require, forbid: parse_require.c), and what follows (action,
+ * severity). A key that is not known is never passed over in silence: a rule that quietly asks less than it says is worse than
+ * none. */
 #include <string.h>
 
 #include "policy_internal.h"
-
-/* The pin rule of RFC 7469 4.3: who enforces a single key locks himself out when it is lost. */
-static void check_backup(struct parser *parser, struct set *set)
-{
-	if (!parser->policy->enforce || set->broken || set->single || set->weak_told || set->count >= 2)
-		return;
-	set->weak_told = true;
-	problems_add(parser->problems, parser->file, set->line, set->column,
-		     "%s is required in mode enforce, but has one key: add a backup key, or write {single: true, keys: […]}",
-		     set->label);
-}
-
-static void parse_require_key_in(struct parser *parser, const struct node *value, void *out)
-{
-	struct set *set = set_value(parser, SET_KEYS, value);
-
-	((struct rule *)out)->require.key_in = set;
-	if (set)
-		check_backup(parser, set);
-}
-
-static void parse_require_issuer_in(struct parser *parser, const struct node *value, void *out)
-{
-	struct set *set = set_value(parser, SET_KEYS, value);
-
-	((struct rule *)out)->require.issuer_in = set;
-	if (set)
-		check_backup(parser, set);
-}
-
-static void parse_at(struct parser *parser, const struct node *value, void *out)
-{
-	static const char *const places[] = {"leaf"};
-
-	((struct rule *)out)->require.at_leaf = word_value(parser, value, "at", places, ARRAY_SIZE(places)) == 0;
-}
-
-static void parse_verified(struct parser *parser, const struct node *value, void *out)
-{
-	if (truth_value(parser, value, "verified") == 0)
-		complain(parser, value, "verified: false asks for nothing: leave it out");
-	((struct rule *)out)->require.verified = true;
-}
-
-static void parse_require(struct parser *parser, const struct node *value, void *out)
-{
-	static const struct field fields[] = {
-		{"key_in", parse_require_key_in, false},
-		{"at", parse_at, false},
-		{"issuer_in", parse_require_issuer_in, false},
-		{"verified", parse_verified, false},
-		{"trusted_by", NULL, false},
-		{"name_matches", NULL, false},
-		{"ct", NULL, false},
-		{"max_lifetime", NULL, false},
-		{"min_remaining", NULL, false},
-		{"min_rsa_bits", NULL, false},
-		{"min_ec_bits", NULL, false},
-		{"leaf_not_before_until", NULL, false},
-	};
-
-	if (!fields_parse(parser, value, "require", fields, ARRAY_SIZE(fields), out))
-		return;
-	if (value->count == 0)
-		complain(parser, value, "require is empty");
-	if (node_get(value, "at") && !node_get(value, "key_in"))
-		complain(parser, node_get(value, "at")->key, "at says where key_in looks, but there is no key_in");
-}
-
-static void parse_forbid_key_in(struct parser *parser, const struct node *value, void *out)
-{
-	((struct rule *)out)->forbid.key_in = set_value(parser, SET_KEYS, value);
-}
-
-static void parse_cert_sha256_in(struct parser *parser, const struct node *value, void *out)
-{
-	struct set *set = set_value(parser, SET_STRINGS, value);
-
-	((struct rule *)out)->forbid.cert_sha256_in = set;
-	if (set)
-		set_decode_digests(parser, value, set);
-}
-
-static void parse_forbid(struct parser *parser, const struct node *value, void *out)
-{
-	static const struct field fields[] = {
-		{"key_in", parse_forbid_key_in, false},
-		{"cert_sha256_in", parse_cert_sha256_in, false},
-		{"serial_in", NULL, false},
-		{"signature", NULL, false},
-		{"crl", NULL, false},
-	};
-
-	if (fields_parse(parser, value, "forbid", fields, ARRAY_SIZE(fields), out) && value->count == 0)
-		complain(parser, value, "forbid is empty");
-}
 
 static void parse_id(struct parser *parser, const struct node *value, void *out)
 {
@@ -130,15 +34,10 @@ static void parse_except(struct parser *parser, const struct node *value, void *
 
 static void parse_action(struct parser *parser, const struct node *value, void *out)
 {
-	static const char *const words[] = {"log", "kill"};
-	int word;
+	int word = word_value(parser, value, "action", action_names, ACTION_KILL_PROCESS + 1);
 
-	if (value->kind == NODE_SCALAR && strcmp(value->text, action_names[ACTION_KILL_PROCESS]) == 0) {
-		complain(parser, value, "action \"kill-process\" is not supported by this version");
-		return;
-	}
-	word = word_value(parser, value, "action", words, ARRAY_SIZE(words));
-	((struct rule *)out)->action = word == 1 ? ACTION_KILL : ACTION_LOG;
+	if (word >= 0)
+		((struct rule *)out)->action = (enum action)word;
 }
 
 static void parse_severity(struct parser *parser, const struct node *value, void *out)

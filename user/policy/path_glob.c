@@ -1,7 +1,7 @@
 /* Globs over paths of programs, as fnmatch(3) without flags has them: `*` any run of characters, `/` included, so that
  * `/opt/lab/` and a star is everything beneath that directory; `?` any one byte; `[a-z]`, `[!a-z]` one byte of, or not
  * of, a class; a backslash takes the next character's meaning away. A leading dot is nothing special. Bytes are compared,
- * whatever the locale.
+ * whatever the locale. Classes by name ([[:digit:]]) are refused: read as a list of characters they would mean something else.
  *
  * Written here because fnmatch(3) may take exponential time. This one goes back to the last star only, so its time is
  * bounded by the product of the two lengths; that is enough, since what an earlier star could match a later one can. */
@@ -50,17 +50,29 @@ static bool class_has(const char *p, const char *end, unsigned char c)
 	return found != negated;
 }
 
-const char *glob_check(const char *pattern)
+/* Whether a class has something like [:digit:], [=a=] or [.a.] in it. */
+static bool class_is_named(const char *p, const char *end)
 {
-	const char *p = pattern;
+	for (p++; p < end - 1; p++) {
+		if (*p == '[' && (p[1] == ':' || p[1] == '=' || p[1] == '.'))
+			return true;
+		if (*p == '\\')
+			p++;
+	}
+	return false;
+}
 
-	if (*p != '/' && *p != '*' && *p != '?' && *p != '[')
-		return "the path of a program begins with '/'; a pattern begins with '/' or '*'";
-	while (*p) {
+const char *glob_closed(const char *pattern)
+{
+	for (const char *p = pattern; *p;) {
 		if (*p == '[') {
-			p = class_end(p);
-			if (!p)
+			const char *end = class_end(p);
+
+			if (!end)
 				return "the '[' is not closed";
+			if (class_is_named(p, end))
+				return "classes like [:digit:] have no name here: write [0-9]";
+			p = end;
 			continue;
 		}
 		if (*p == '\\' && *++p == '\0')
@@ -68,6 +80,13 @@ const char *glob_check(const char *pattern)
 		p++;
 	}
 	return NULL;
+}
+
+const char *glob_check(const char *pattern)
+{
+	if (*pattern != '/' && *pattern != '*' && *pattern != '?' && *pattern != '[')
+		return "the path of a program begins with '/'; a pattern begins with '/' or '*'";
+	return glob_closed(pattern);
 }
 
 /* One element of the pattern that is no star, against one byte. Gives where the pattern goes on, or NULL. */

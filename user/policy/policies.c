@@ -1,25 +1,22 @@
-/* All policies in force together: parsed from their sources, asked about, and judged by.
+/* All policies in force together: parsed from their sources, and asked about. judging.c judges by them.
  *
- * Owns the policies. What verdicts and policy_info point to lives as long as they do. Judging is pure: the time comes from
- * the caller. Its cost is bounded by the number of rules times the bounds of one verification (FACTS_CERTS_MAX
- * certificates, SANS_MAX names). A policy that has expired is passed over; one whose enforce_until has come audits. */
+ * Owns the policies. What verdicts and policy_info point to lives as long as they do. */
 #include <errno.h>
 #include <string.h>
 
+#include "index.h"
 #include "policy_internal.h"
-
-struct policies {
-	struct policy **items;
-	size_t count;
-	bool ask_process;
-};
 
 void policies_free(struct policies *policies)
 {
 	if (!policies)
 		return;
+	index_free(policies->index);
 	for (size_t i = 0; i < policies->count; i++)
 		policy_free(policies->items[i]);
+	bound_free(policies->bound);
+	free(policies->needs);
+	free(policies->moments);
 	free(policies->items);
 	free(policies);
 }
@@ -68,9 +65,15 @@ static bool entries_ask_process(const struct entries *entries)
 {
 	for (size_t i = 0; i < entries->count; i++)
 		for (size_t k = 0; k < entries->items[i].count; k++)
-			if (entries->items[i].criteria[k].kind == MATCH_EXE ||
-			    entries->items[i].criteria[k].kind == MATCH_USER)
+			switch (entries->items[i].criteria[k].kind) {
+			case MATCH_EXE:
+			case MATCH_USER:
+			case MATCH_UNIT:
+			case MATCH_CONTAINER:
 				return true;
+			default:
+				break;
+			}
 	return false;
 }
 
@@ -102,6 +105,9 @@ int policies_parse(const struct policy_source *sources, size_t count, struct pol
 		return -EINVAL;
 	for (size_t i = 0; i < policies->count; i++)
 		policies->ask_process |= policy_asks_process(policies->items[i]);
+	needs_collect(policies);
+	moments_collect(policies);
+	policies->index = index_new(policies);
 	*ret = TAKE_PTR(policies);
 	return 0;
 }
@@ -129,14 +135,25 @@ struct policy_info policies_info(const struct policies *policies, size_t index)
 	return info;
 }
 
-static bool has_expired(const struct policy *policy, int64_t now)
+bool policy_has_expired(const struct policy *policy, int64_t now)
 {
 	return policy->has_expires && now >= policy->expires;
 }
 
-static bool enforces(const struct policy *policy, bool audit_only, int64_t now)
+bool policy_enforces(const struct policy *policy, bool audit_only, int64_t now)
 {
 	return policy->enforce && !audit_only && !(policy->has_enforce_until && now >= policy->enforce_until);
+}
+
+const char *policies_mode(const struct policies *policies, size_t index, bool audit_only, int64_t now)
+{
+	const struct policy *policy = policies->items[index];
+
+	if (policy_has_expired(policy, now))
+		return "none, as expires has passed";
+	if (policy->enforce && !audit_only && !policy_enforces(policy, audit_only, now))
+		return "audit, as enforce_until has passed";
+	return policy_enforces(policy, audit_only, now) ? "enforce" : "audit";
 }
 
 static int rule_compare(const void *id, const void *rule)
@@ -153,77 +170,15 @@ bool policies_allow(const struct policies *policies, const char *ruleset, const 
 
 		if (strcmp(policy->name, ruleset) != 0)
 			continue;
-		if (has_expired(policy, now) || !enforces(policy, audit_only, now))
+		if (policy_has_expired(policy, now) || !policy_enforces(policy, audit_only, now))
 			return false;
 		found = bsearch(rule, policy->by_id, policy->rules_count, sizeof(struct rule *), rule_compare);
-		return found && (*found)->action == action;
+		return found && action >= ACTION_KILL && (*found)->action >= action;
 	}
 	return false;
-}
-
-/* Is a the one that decides, rather than b, which comes before it? */
-static bool stronger(const struct violation *a, const struct violation *b)
-{
-	if (a->enforced != b->enforced)
-		return a->enforced;
-	if (a->action != b->action)
-		return a->action > b->action;
-	return a->severity > b->severity;
-}
-
-static void add_violation(struct verdict *verdict, const struct violation *violation)
-{
-	/* Room grows by doubling: whenever the count is a power of two, it is used up. */
-	if ((verdict->count & (verdict->count - 1)) == 0)
-		verdict->violations = xrealloc(verdict->violations, verdict->count ? 2 * verdict->count : 1,
-					       sizeof(*verdict->violations));
-	verdict->violations[verdict->count] = *violation;
-	if (verdict->count == 0 || stronger(violation, &verdict->violations[verdict->strongest]))
-		verdict->strongest = verdict->count;
-	verdict->count++;
-	if (violation->action > verdict->requested)
-		verdict->requested = violation->action;
-	if (violation->enforced && violation->action > verdict->action)
-		verdict->action = violation->action;
-}
-
-static void judge_rule(const struct policy *policy, const struct rule *rule, const struct facts *facts, bool enforced,
-		       struct verdict *verdict)
-{
-	struct violation violation = {
-		.rule = rule->id,
-		.description = rule->description,
-		.ruleset = policy->name,
-		.action = rule->action,
-		.severity = rule->severity,
-		.enforced = enforced,
-		.policy_sha256 = policy->sha256,
-	};
-
-	if (!entries_match(&rule->match, facts, true) || entries_match(&rule->except, facts, false))
-		return;
-	violation.reason = rule_broken(rule, facts);
-	if (violation.reason)
-		add_violation(verdict, &violation);
 }
 
 bool policies_ask_process(const struct policies *policies)
 {
 	return policies->ask_process;
-}
-
-void policies_judge(const struct policies *policies, const struct facts *facts, int64_t now, bool audit_only,
-		    struct verdict *ret)
-{
-	struct verdict verdict = {.action = ACTION_LOG, .requested = ACTION_LOG};
-
-	for (size_t i = 0; i < policies->count; i++) {
-		const struct policy *policy = policies->items[i];
-
-		if (has_expired(policy, now))
-			continue;
-		for (size_t r = 0; r < policy->rules_count; r++)
-			judge_rule(policy, &policy->rules[r], facts, enforces(policy, audit_only, now), &verdict);
-	}
-	*ret = verdict;
 }

@@ -2,6 +2,7 @@
  * cut between two characters, and "…" says so. */
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include "policy_internal.h"
 
@@ -66,4 +67,46 @@ void reason_add_subject(struct reason *reason, const struct certificate *certifi
 		reason_add(reason, "%s%s", prefix, text);
 	else
 		reason_add(reason, "%s%.*s%s", prefix, (int)whole_characters(text, SUBJECT_BYTES_MAX), text, ellipsis);
+}
+
+void reason_add_time(struct reason *reason, int64_t seconds)
+{
+	time_t time = (time_t)seconds;
+	char text[40];
+	struct tm tm;
+
+	if (gmtime_r(&time, &tm) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
+		reason_add(reason, "%s", text);
+	else
+		reason_add(reason, "(an unreadable time)");
+}
+
+void reason_add_duration(struct reason *reason, int64_t seconds)
+{
+	static const struct {
+		const char *unit;
+		int64_t seconds;
+	} units[] = {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}};
+	unsigned shown = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(units) && shown < 2; i++) {
+		int64_t number = seconds / units[i].seconds;
+
+		seconds %= units[i].seconds;
+		if (number == 0 && !(shown == 0 && i + 1 == ARRAY_SIZE(units)))
+			continue;
+		reason_add(reason, "%s%lld%s", shown ? " " : "", (long long)number, units[i].unit);
+		shown++;
+	}
+}
+
+void reason_add_key(struct reason *reason, const struct key *key)
+{
+	char pin[PIN_CHARS + 1];
+
+	pin_encode(key->pin, pin);
+	if (key->name)
+		reason_add(reason, "\"%s\"", key->name);
+	else
+		reason_add(reason, "%s", pin);
 }

@@ -1,4 +1,4 @@
-/* Sets of a policy: keys, names, networks, ports and strings, named under `sets` or written in place, compiled into the
+/* Sets of a policy: keys, names, networks, ports, strings, serials and trust stores, named under `sets` or written in place, compiled into the
  * sorted form in which they are looked up.
  *
  *   sets:
@@ -8,121 +8,35 @@
  *     names:       {resolvers: ["example.com", "*.example.com"]}
  *     networks:    {resolvers: ["1.1.1.0/24", "2606:4700:4700::/48"]}
  *     ports:       {tls: [443, 853]}
- *     strings:     {lab: ["/opt/lab/…"]}                                     (exe, user, role, library, cert_sha256_in)
+ *     strings:     {lab: ["/opt/lab/…"]}              (exe, user, unit, container, role, library, cert_sha256_in)
+ *     serials:     {bad: [{issuer_spki_sha256: "…", serial: "0A1B"}]}
+ *     trust_stores: {mozilla: /etc/ssl/certs/ca-certificates.crt}                     (a PEM file: needs.c)
  *
  * Sets of different kinds may share a name: the key that refers to one says which kind it means. Everything lives in the
  * policy's arena. A set with a complaint is marked broken, so that nothing more is said of what follows from it. */
 #include <string.h>
 
 #include "policy_internal.h"
+#include "set_items.h"
 
 enum { SUGGESTIONS_MAX = 1000 };
 
 static const char *const kind_names[] = {
-	[SET_KEYS] = "keys",   [SET_NAMES] = "names",     [SET_NETWORKS] = "networks",
-	[SET_PORTS] = "ports", [SET_STRINGS] = "strings",
+	[SET_KEYS] = "keys",       [SET_NAMES] = "names",     [SET_NETWORKS] = "networks",         [SET_PORTS] = "ports",
+	[SET_STRINGS] = "strings", [SET_SERIALS] = "serials", [SET_TRUST_STORES] = "trust_stores",
 };
 _Static_assert(ARRAY_SIZE(kind_names) == SET_KINDS, "a kind of set without a name");
-
-/* --- items ---------------------------------------------------------------------------------------------------------- */
-
-static void parse_key_name(struct parser *parser, const struct node *value, void *out)
-{
-	((struct key *)out)->name = text_value(parser, value, "the name of a key", TEXT_LABEL_MAX);
-}
-
-static void parse_key_pin(struct parser *parser, const struct node *value, void *out)
-{
-	struct key *key = out;
-
-	if (value->kind != NODE_SCALAR)
-		complain(parser, value, "spki_sha256 must be text, not %s", node_describe(value));
-	else if (value->len != PIN_CHARS)
-		complain(parser, value, "a pin is %d characters, the base64 of a SHA-256; this has %zu bytes", PIN_CHARS,
-			 value->len);
-	else if (!pin_decode(value->text, value->len, key->pin))
-		complain(parser, value, "a pin is the base64 of a SHA-256; this is not (canonical) base64");
-}
-
-static void add_key(struct parser *parser, struct set *set, const struct node *item)
-{
-	static const struct field fields[] = {
-		{"name", parse_key_name, false},
-		{"spki_sha256", parse_key_pin, true},
-		{"organization", NULL, false},
-		{"common_name", NULL, false},
-	};
-
-	if (item->kind == NODE_MAP)
-		fields_parse(parser, item, "a key", fields, ARRAY_SIZE(fields), &set->keys[set->count++]);
-	else
-		complain(parser, item, "a key is written {name: \"…\", spki_sha256: \"…\"}, not as %s", node_describe(item));
-}
-
-static void add_network(struct parser *parser, struct set *set, const struct node *item)
-{
-	const char *text = text_value(parser, item, "a network", TEXT_VALUE_MAX), *why;
-
-	if (!text)
-		return;
-	if (network_parse(text, &set->networks[set->count], &why))
-		set->count++;
-	else
-		complain(parser, item, "\"%.64s\" is not a network: %s", text, why);
-}
-
-static void add_port(struct parser *parser, struct set *set, const struct node *item)
-{
-	unsigned port = 0;
-
-	if (item->kind != NODE_SCALAR || !item->plain) {
-		complain(parser, item, "a port must be a number, not %s%s", node_describe(item),
-			 item->kind == NODE_SCALAR ? " in quotes" : "");
-		return;
-	}
-	for (const char *c = item->text; *c && port <= UINT16_MAX; c++)
-		port = *c >= '0' && *c <= '9' ? 10 * port + (unsigned)(*c - '0') : UINT16_MAX + 1U;
-	if (port == 0 || port > UINT16_MAX || item->text[0] == '0')
-		complain(parser, item, "a port must be a number from 1 to 65535, not \"%.64s\"", item->text);
-	else
-		set->ports[set->count++] = (uint16_t)port;
-}
-
-static void add_string(struct parser *parser, struct set *set, const struct node *item)
-{
-	struct node as_text = *item;
-	const char *text;
-
-	/* A number is fine here: a user id, or a digest without a letter in it. */
-	if (item->kind == NODE_SCALAR && strcmp(node_describe(item), "a number") == 0)
-		as_text.plain = false;
-	text = text_value(parser, &as_text, "a value", TEXT_VALUE_MAX);
-	if (text)
-		set->strings[set->count++] = (struct string){.text = text, .line = item->line, .column = item->column};
-}
-
-/* Names are compiled all together, so they are collected first. */
-static void add_names(struct parser *parser, struct set *set, const struct node *value)
-{
-	CLEANUP_FREE const char **patterns = xcalloc(value->count + 1, sizeof(char *));
-
-	for (const struct node *item = node_first(value); item; item = node_next(value, item)) {
-		const char *text = text_value(parser, item, "a name", TEXT_VALUE_MAX);
-		const char *why = text ? name_check(text) : NULL;
-
-		if (why)
-			complain(parser, item, "\"%.64s\" is not a name: %s", text, why);
-		else if (text)
-			patterns[set->count++] = text;
-	}
-	set->names = names_new(parser->policy->arena, patterns, set->count);
-}
 
 /* --- whole sets ----------------------------------------------------------------------------------------------------- */
 
 static int key_compare(const void *a, const void *b)
 {
 	return memcmp(((const struct key *)a)->pin, ((const struct key *)b)->pin, SHA256_BYTES);
+}
+
+static int serial_compare(const void *a, const void *b)
+{
+	return strcmp(((const struct serial *)a)->text, ((const struct serial *)b)->text);
 }
 
 static int port_compare(const void *a, const void *b)
@@ -144,15 +58,6 @@ static void keys_finish(struct set *set)
 
 static void fill(struct parser *parser, struct set *set, const struct node *value)
 {
-	static const struct {
-		size_t size;
-		void (*add)(struct parser *parser, struct set *set, const struct node *item);
-	} kinds[SET_KINDS] = {
-		[SET_KEYS] = {sizeof(struct key), add_key},
-		[SET_NETWORKS] = {sizeof(struct network), add_network},
-		[SET_PORTS] = {sizeof(uint16_t), add_port},
-		[SET_STRINGS] = {sizeof(struct string), add_string},
-	};
 	size_t known = parser->problems->count;
 
 	if (value->kind == NODE_LIST && value->count == 0)
@@ -171,13 +76,13 @@ static void fill(struct parser *parser, struct set *set, const struct node *valu
 		return;
 	}
 	if (set->kind == SET_NAMES) {
-		add_names(parser, set, value);
+		set_add_names(parser, set, value);
 	} else {
-		size_t room = value->kind == NODE_LIST ? value->count : 1;
-
-		set->keys = arena_alloc(parser->policy->arena, room, kinds[set->kind].size);
+		set->room = value->kind == NODE_LIST ? value->count : 1;
+		if (set_items[set->kind].size)
+			set->keys = arena_alloc(parser->policy->arena, set->room, set_items[set->kind].size);
 		for (const struct node *item = node_first(value); item; item = node_next(value, item))
-			kinds[set->kind].add(parser, set, item);
+			set_items[set->kind].add(parser, set, item);
 	}
 	set->broken = parser->problems->count != known;
 }
@@ -219,6 +124,8 @@ static struct set *set_new(struct parser *parser, enum set_kind kind, const stru
 		networks_sort(set->networks, set->count);
 	else if (kind == SET_PORTS)
 		qsort(set->ports, set->count, sizeof(*set->ports), port_compare);
+	else if (kind == SET_SERIALS)
+		qsort(set->serials, set->count, sizeof(*set->serials), serial_compare);
 	return set;
 }
 
@@ -259,9 +166,10 @@ static void parse_sets_of_kind(struct parser *parser, const struct node *value, 
 void parse_sets(struct parser *parser, const struct node *value)
 {
 	static const struct field fields[] = {
-		{"keys", parse_sets_of_kind, false},     {"names", parse_sets_of_kind, false},
-		{"networks", parse_sets_of_kind, false}, {"ports", parse_sets_of_kind, false},
-		{"strings", parse_sets_of_kind, false},  {"trust_stores", NULL, false},
+		{"keys", parse_sets_of_kind, false},         {"names", parse_sets_of_kind, false},
+		{"networks", parse_sets_of_kind, false},     {"ports", parse_sets_of_kind, false},
+		{"strings", parse_sets_of_kind, false},      {"serials", parse_sets_of_kind, false},
+		{"trust_stores", parse_sets_of_kind, false},
 	};
 
 	fields_parse(parser, value, "sets", fields, ARRAY_SIZE(fields), parser->policy);
@@ -278,10 +186,10 @@ static struct set *set_find(const struct policy *policy, enum set_kind kind, con
 	return found ? *found : NULL;
 }
 
-static void complain_missing(struct parser *parser, enum set_kind kind, const struct node *value)
+static void complain_missing(struct parser *parser, enum set_kind kind, const struct node *value, const char *name)
 {
 	const struct policy *policy = parser->policy;
-	const char *name = value->text + 1, *words[SUGGESTIONS_MAX];
+	const char *words[SUGGESTIONS_MAX];
 	size_t count = 0;
 
 	for (enum set_kind other = 0; other < SET_KINDS; other++) {
@@ -305,6 +213,28 @@ struct set *set_value(struct parser *parser, enum set_kind kind, const struct no
 		return set_new(parser, kind, value, NULL);
 	set = set_find(parser->policy, kind, value->text + 1);
 	if (!set)
-		complain_missing(parser, kind, value);
+		complain_missing(parser, kind, value, value->text + 1);
+	return set;
+}
+
+const struct set *store_value(struct parser *parser, const struct node *value)
+{
+	const char *name = value->text;
+	const struct set *set;
+
+	if (!node_is_text(value)) {
+		complain(parser, value, "a trust store must be the name of one, or a path, not %s", node_describe(value));
+		return NULL;
+	}
+	if (strchr(name, '/'))
+		return set_new(parser, SET_TRUST_STORES, value, NULL);
+	name += name[0] == '@';
+	set = set_find(parser->policy, SET_TRUST_STORES, name);
+	if (!set && strchr(name, '.'))
+		complain(parser, value,
+			 "there is no set \"%.64s\" among the sets of trust_stores; for a file write \"./%.64s\"", name,
+			 name);
+	else if (!set)
+		complain_missing(parser, SET_TRUST_STORES, value, name);
 	return set;
 }

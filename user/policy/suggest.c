@@ -1,5 +1,6 @@
-/* The word that somebody probably meant: the nearest by edit distance (insert, delete, replace, swap neighbours), if it is
- * near enough. Texts longer than WORD_MAX get no suggestion, so the work is bounded. */
+/* The word that somebody probably meant: the nearest by edit distance (insert, delete, replace, swap neighbours; capital letters
+ * count as small ones), if it is near enough. Texts longer than WORD_MAX get no suggestion, so the work is bounded. */
+#include <ctype.h>
 #include <string.h>
 
 #include "policy_internal.h"
@@ -22,7 +23,8 @@ static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_le
 		d[0][j] = (unsigned)j;
 	for (size_t i = 1; i <= a_len; i++) {
 		for (size_t j = 1; j <= b_len; j++) {
-			d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+			d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1,
+					d[i - 1][j - 1] + (tolower((unsigned char)a[i - 1]) != b[j - 1]));
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
 				d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
 		}

@@ -95,7 +95,7 @@ int truth_value(struct parser *parser, const struct node *node, const char *what
 static const struct field *field_find(const struct field *fields, size_t count, const char *key)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (strcmp(fields[i].key, key) == 0)
+		if (fields[i].key[0] == key[0] && strcmp(fields[i].key, key) == 0)
 			return &fields[i];
 	}
 	return NULL;
@@ -105,18 +105,23 @@ static void complain_unknown(struct parser *parser, const struct node *key, cons
 			     size_t count)
 {
 	const char *words[WORDS_MAX];
+	CLEANUP_FREE char *list = NULL;
+	struct suggestion meant;
 	size_t known = 0;
 
-	for (size_t i = 0; i < count && known < WORDS_MAX; i++) {
-		if (fields[i].parse)
-			words[known++] = fields[i].key;
-	}
-	complain(parser, key, "unknown key \"%.64s\" in %s%s", key->text, what, suggest(key->text, words, known).text);
+	for (; known < count && known < WORDS_MAX; known++)
+		words[known] = fields[known].key;
+	meant = suggest(key->text, words, known);
+	list = words_list(words, known);
+	complain(parser, key, "unknown key \"%.64s\" in %s%s%s", key->text, what, meant.text[0] ? meant.text : "; it takes ",
+		 meant.text[0] ? "" : list);
 }
 
 bool fields_parse(struct parser *parser, const struct node *map, const char *what, const struct field *fields, size_t count,
 		  void *out)
 {
+	uint64_t seen = 0;
+
 	if (map->kind != NODE_MAP) {
 		complain(parser, map, "%s must be a map of keys and values, not %s", what, node_describe(map));
 		return false;
@@ -124,15 +129,15 @@ bool fields_parse(struct parser *parser, const struct node *map, const char *wha
 	for (const struct node *value = map->first; value; value = value->next) {
 		const struct field *field = field_find(fields, count, value->key->text);
 
+		if (field)
+			seen |= UINT64_C(1) << (field - fields);
 		if (!field)
 			complain_unknown(parser, value->key, what, fields, count);
-		else if (!field->parse)
-			complain(parser, value->key, "\"%s\" in %s is not supported by this version", field->key, what);
 		else
 			field->parse(parser, value, out);
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (fields[i].required && !node_get(map, fields[i].key))
+		if (fields[i].required && !(seen & UINT64_C(1) << i))
 			complain(parser, map, "\"%s\" is missing in %s", fields[i].key, what);
 	}
 	return true;

@@ -27,5 +27,6 @@ void verdict_clear(struct verdict *verdict)
 	for (size_t i = 0; i < verdict->count; i++)
 		free(verdict->violations[i].reason);
 	free(verdict->violations);
+	free(verdict->undecided_rules);
 	*verdict = (struct verdict){0};
 }
