@@ -17,7 +17,7 @@ struct event_context {
 	uint32_t pid;
 	const char *exe, *comm;       /* comm is escaped */
 	uint64_t start_ticks;         /* of the process, in clock ticks since boot (proc(5) stat field 22) */
-	const char *unit, *container; /* not known yet: the discovery issue's */
+	const char *unit, *container; /* from the cgroup, any bytes */
 	const char *library_version, *library_path;
 	const uint8_t *build_id;
 	size_t build_id_len;
@@ -36,6 +36,7 @@ struct event_verification {
 	uint64_t latency_verdict_us; /* from the verification's end to the verdict */
 	uint64_t latency_action_us;  /* from the verification's end to the action's answer; 0 if none was asked */
 	uint64_t lost_before;        /* verifications known lost so far */
+	bool certificates;           /* with the DER of every certificate, if the line has room for all of them */
 };
 
 /* What every event has. */

@@ -10,38 +10,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "chain.h"
 #include "object.h"
 #include "util.h"
-
-enum {
-	SANS_SHOWN = 256,      /* more: tlswarden.alternative_names_left_out says how many; policies judge them all */
-	VIOLATIONS_SHOWN = 32, /* more: tlswarden.violations_left_out; rule and policy still name the strongest of all */
-};
-
-static const char *const result_names[] = {
-	[RESULT_NONE] = "none",         [RESULT_WOULD_KILL] = "would-kill",
-	[RESULT_KILLED] = "killed",     [RESULT_PROCESS_KILLED] = "process-killed",
-	[RESULT_REJECTED] = "rejected", [RESULT_FAILED] = "failed",
-};
-_Static_assert(ARRAY_SIZE(result_names) == RESULT_FAILED + 1, "a result without a name");
-
-/* VERIFY_PENDING reads "off": an event is written when the waiting is over, and then nobody has verified. */
-static const char *const verify_names[] = {
-	[VERIFY_OK] = "ok",   [VERIFY_FAILED] = "failed", [VERIFY_FAILED_IGNORED] = "failed-ignored",
-	[VERIFY_OFF] = "off", [VERIFY_PENDING] = "off",
-};
-_Static_assert(ARRAY_SIZE(verify_names) == VERIFY_PENDING + 1, "a verify result without a name");
-
-static const char *const role_names[] = {
-	[FACTS_ROLE_UNKNOWN] = "unknown",
-	[FACTS_ROLE_CLIENT] = "client",
-	[FACTS_ROLE_SERVER] = "server",
-};
-static const char *const library_names[] = {
-	[LIBRARY_NONE] = NULL,
-	[LIBRARY_OPENSSL] = "openssl",
-	[LIBRARY_GNUTLS] = "gnutls",
-};
+#include "words.h"
 
 static const struct violation *strongest(const struct verdict *verdict)
 {
@@ -186,7 +158,7 @@ static void put_leaf(struct json_object *side, const struct facts *facts)
 		object_time(side, "not_after", leaf->not_after);
 	}
 	if (leaf)
-		object_hex(hash, "sha256", leaf->sha256, leaf->der_len ? sizeof(leaf->sha256) : 0, true);
+		object_hex(hash, "sha256", leaf->sha256, leaf->parsed || leaf->der_len ? sizeof(leaf->sha256) : 0, true);
 	object_child(side, "hash", hash);
 	if (leaf && leaf->parsed)
 		object_child(side, "x509", x509_block(leaf));
@@ -222,7 +194,7 @@ static struct json_object *library_block(const struct event_verification *v)
 {
 	struct json_object *library = object_begin();
 
-	object_text(library, "name", library_names[v->facts->library], ID_TEXT_MAX);
+	object_text(library, "name", library_words.items[v->facts->library], ID_TEXT_MAX);
 	object_raw(library, "version", v->context.library_version, ID_TEXT_MAX);
 	object_raw(library, "path", v->context.library_path, PATH_TEXT_MAX);
 	object_hex(library, "build_id", v->context.build_id, v->context.build_id_len, false);
@@ -233,73 +205,11 @@ static struct json_object *verify_block(const struct facts *facts)
 {
 	struct json_object *verify = object_begin();
 
-	object_text(verify, "result", verify_names[facts->verify], ID_TEXT_MAX);
+	object_text(verify, "result", verify_words.items[facts->verify], ID_TEXT_MAX);
 	object_number(verify, "code", facts->verify_code);
 	object_text(verify, "mode", facts->verify_mode, ID_TEXT_MAX);
 	object_text(verify, "expected_host", facts->expected_host, TEXT_MAX);
 	return verify;
-}
-
-static struct json_object *chain_entry(const struct certificate *certificate, bool presented, bool proven)
-{
-	struct json_object *entry = object_begin();
-	char pin[PIN_CHARS + 1];
-
-	if (certificate->parsed) {
-		object_text(entry, "subject", certificate->subject, TEXT_MAX);
-		object_text(entry, "issuer", certificate->issuer, TEXT_MAX);
-		object_text(entry, "serial", certificate->serial, TEXT_MAX);
-	}
-	object_hex(entry, "sha256", certificate->sha256, certificate->der_len ? sizeof(certificate->sha256) : 0, true);
-	if (certificate->parsed) {
-		pin_encode(certificate->spki_sha256, pin);
-		object_text(entry, "spki_sha256", pin, ID_TEXT_MAX);
-		object_time(entry, "not_before", certificate->not_before);
-		object_time(entry, "not_after", certificate->not_after);
-	} else {
-		object_text(entry, "error", certificate->error ? certificate->error : "not an X.509 certificate", TEXT_MAX);
-	}
-	object_flag(entry, "presented", presented);
-	object_flag(entry, "proven", proven);
-	return entry;
-}
-
-static bool in_certs(const struct facts *facts, const struct certificate *certificate)
-{
-	for (size_t i = 0; i < facts->certs_count; i++)
-		if (facts->certs[i].certificate &&
-		    memcmp(facts->certs[i].certificate->sha256, certificate->sha256, SHA256_BYTES) == 0)
-			return true;
-	return false;
-}
-
-/* All certificates of the facts, then the anchors that the proven path goes on to, then those beside it: at most
- * 2 * FACTS_CERTS_MAX + FACTS_BESIDE_MAX. */
-static struct json_object *chain_block(const struct facts *facts)
-{
-	struct json_object *chain = array_begin();
-
-	for (size_t i = 0; i < facts->certs_count; i++) {
-		const struct fact_cert *cert = &facts->certs[i];
-
-		array_child(chain, chain_entry(cert->certificate, cert->presented, cert->proven));
-	}
-	for (size_t i = 0; i < facts->path_count; i++) {
-		struct json_object *entry;
-
-		if (in_certs(facts, facts->path[i]))
-			continue;
-		entry = chain_entry(facts->path[i], false, true);
-		object_flag(entry, "anchor", true);
-		array_child(chain, entry);
-	}
-	for (size_t i = 0; i < facts->beside_count; i++) {
-		struct json_object *entry = chain_entry(facts->beside[i], false, false);
-
-		object_flag(entry, "anchor", true);
-		array_child(chain, entry);
-	}
-	return chain;
 }
 
 static struct json_object *socket_block(const struct event_context *context)
@@ -350,7 +260,7 @@ static struct json_object *action_block(const struct event_verification *v)
 
 	if (v->verdict->count)
 		object_text(action, "requested", action_names[v->verdict->requested], ID_TEXT_MAX);
-	object_text(action, "result", result_names[v->result], ID_TEXT_MAX);
+	object_text(action, "result", result_words.items[v->result], ID_TEXT_MAX);
 	if (v->result == RESULT_FAILED)
 		object_raw(action, "reason", v->result_reason, TEXT_MAX);
 	return action;
@@ -362,23 +272,50 @@ static void put_left_out(struct json_object *object, const char *key, size_t tot
 		object_count(object, key, total - shown);
 }
 
+/* What is not there, and why: a rule that cannot be sure looks at it. */
+static void put_gaps(struct json_object *own, const struct facts *facts)
+{
+	if (facts->truncated)
+		object_flag(own, "truncated", true);
+	if (facts->truncated && facts->lost)
+		object_flag(own, "certificates_lost", true);
+	if (facts->path_cut)
+		object_flag(own, "path_cut", true);
+}
+
+/* What the list of names alone does not tell. */
+static void put_names(struct json_object *own, const struct certificate *leaf)
+{
+	size_t shown = leaf->sans_count;
+	bool odd = false;
+
+	if (shown > SANS_SHOWN)
+		shown = SANS_SHOWN;
+	for (size_t i = 0; i < shown; i++)
+		odd |= san_guess(leaf->sans[i].text) != leaf->sans[i].kind;
+	if (odd) {
+		struct json_object *kinds = array_begin();
+
+		for (size_t i = 0; i < shown; i++)
+			array_text(kinds, san_words.items[leaf->sans[i].kind], ID_TEXT_MAX);
+		object_child(own, "alternative_name_kinds", kinds);
+	}
+	put_left_out(own, "alternative_names_left_out", leaf->sans_total, shown);
+}
+
 static struct json_object *tlswarden_block(const struct event_verification *v)
 {
 	const struct facts *facts = v->facts;
 	const struct certificate *leaf = facts->certs_count ? facts->certs[0].certificate : NULL;
 	struct json_object *own = object_begin(), *latency = object_begin();
 
-	object_text(own, "role", role_names[facts->role], ID_TEXT_MAX);
+	object_text(own, "role", role_words.items[facts->role], ID_TEXT_MAX);
 	object_child(own, "library", library_block(v));
 	object_child(own, "verify", verify_block(facts));
-	object_child(own, "chain", chain_block(facts));
-	if (facts->truncated)
-		object_flag(own, "truncated", true);
-	if (leaf && leaf->parsed) {
-		size_t shown = leaf->sans_count < SANS_SHOWN ? leaf->sans_count : SANS_SHOWN;
-
-		put_left_out(own, "alternative_names_left_out", leaf->sans_total, shown);
-	}
+	object_child(own, "chain", chain_json(facts));
+	put_gaps(own, facts);
+	if (leaf && leaf->parsed)
+		put_names(own, leaf);
 	object_child(own, "socket", socket_block(&v->context));
 	object_child(own, "violations", violations_block(v->verdict));
 	put_left_out(own, "violations_left_out", v->verdict->count, VIOLATIONS_SHOWN);
@@ -392,15 +329,48 @@ static struct json_object *tlswarden_block(const struct event_verification *v)
 	return own;
 }
 
+/* Into the block that has the leaf. False: they make the event too long, or it was too long for them before. */
+static bool put_certificates(struct json_object *tls, const struct facts *facts)
+{
+	const char *side = facts->role == FACTS_ROLE_SERVER ? "client" : "server";
+	struct json_object *certificates = certificates_json(facts), *block = NULL;
+
+	if (!certificates)
+		return false;
+	/* Of a leaf that was not captured the side knows nothing. */
+	if (json_object_object_get_ex(tls, side, &block)) {
+		object_child(block, "certificate_chain", certificates);
+	} else {
+		block = object_begin();
+		object_child(block, "certificate_chain", certificates);
+		object_child(tls, side, block);
+	}
+	return true;
+}
+
+static struct json_object *whole_event(const struct event_head *head, const struct event_verification *v, bool certificates)
+{
+	struct json_object *object = object_event(head, event_block(head, v));
+	struct json_object *tls = tls_block(v->facts), *own = tlswarden_block(v);
+
+	object_child(object, "process", process_block(v));
+	put_workload(object, &v->context);
+	put_connection(object, v);
+	if (v->certificates && v->facts->certs_count && !(certificates && put_certificates(tls, v->facts)))
+		object_flag(own, "certificates_left_out", true);
+	object_child(object, "tls", tls);
+	object_child(object, "rule", rule_block(strongest(v->verdict)));
+	object_child(object, "tlswarden", own);
+	return object;
+}
+
 char *event_verification_json(const struct event_head *head, const struct event_verification *verification)
 {
-	struct json_object *object = object_event(head, event_block(head, verification));
+	char *line = object_line(whole_event(head, verification, verification->certificates));
 
-	object_child(object, "process", process_block(verification));
-	put_workload(object, &verification->context);
-	put_connection(object, verification);
-	object_child(object, "tls", tls_block(verification->facts));
-	object_child(object, "rule", rule_block(strongest(verification->verdict)));
-	object_child(object, "tlswarden", tlswarden_block(verification));
-	return object_line(object);
+	if (verification->certificates && strlen(line) > EVENT_LINE_MAX) {
+		free(line);
+		line = object_line(whole_event(head, verification, false));
+	}
+	return line;
 }
