@@ -1,9 +1,10 @@
-/* The agent as a whole: `run` and `watch`. */
+/* The agent as a whole: `run`, `watch` and `learn`. */
 #ifndef AGENT_H
 #define AGENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct agent_options {
 	char **policy_paths; /* files and directories */
@@ -11,9 +12,13 @@ struct agent_options {
 	const char *output; /* a path, or "-" */
 	bool text, colour;  /* readable lines instead of JSON */
 	bool all_events;
+	bool events_open; /* nobody said which: all as long as there is no policy */
 	bool audit_only;
+	bool certificates;   /* events carry the bytes of the certificates */
 	const char *anchors; /* PEM file with the roots known; NULL: the system's, if it is there */
 	const char *user;    /* account of the unprivileged half; NULL: see sandbox_user */
+	bool learn; /* no events: what is verified is collected, and written as a policy at the end to output, a new file */
+	uint64_t learn_seconds; /* then it ends by itself; 0: it does not */
 };
 
 /* Runs until SIGTERM or SIGINT. Returns an exit code (exit_codes.h); every failure was said on standard error. */

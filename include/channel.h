@@ -14,10 +14,11 @@
 
 enum message_tag {
 	/* warden → judge */
-	MESSAGE_LIBRARY = 1,     /* library: attached in that slot */
-	MESSAGE_UNSUPPORTED,     /* library: path, text says why not */
-	MESSAGE_STARTED,         /* every probe that start-up can attach is attached; number: how many libraries */
-	MESSAGE_POLICIES,        /* fd: a memory file with the policy texts (policy_texts_pack); already parsed once */
+	MESSAGE_LIBRARY = 1, /* library: attached in that slot */
+	MESSAGE_UNSUPPORTED, /* library: path, text says why not */
+	MESSAGE_STARTED,     /* every probe that start-up can attach is attached; number: how many libraries */
+	MESSAGE_POLICIES,    /* fd: a memory file (policy_pack.h) with policies that the warden could parse; no other is sent
+	                          * before its answer, MESSAGE_POLICIES_TAKEN */
 	MESSAGE_POLICY_REJECTED, /* text: the first problem */
 	MESSAGE_LOST_MAPPINGS,   /* number: records of new mappings that were lost so far */
 	MESSAGE_OUTPUT,          /* fd: where events go from now on */
@@ -26,10 +27,14 @@ enum message_tag {
 	MESSAGE_KILLED,          /* the answer to MESSAGE_KILL: number 0, or -errno and text; and process, as above */
 	/* judge → warden */
 	MESSAGE_PROCESS, /* who is process.pid, started at process.start_boottime_ns? */
-	MESSAGE_KILL,    /* destroy socket of process, for rule of ruleset */
+	MESSAGE_KILL,    /* destroy the socket of a process, or end the process, as rule of ruleset asks for */
+	/* number: 0, or -errno, and the old ones stay. Those at the start are answered too. Requests that came before it were
+	 * made by the old policies, those after it by the new ones. */
+	MESSAGE_POLICIES_TAKEN,
 };
 
-enum { MESSAGE_TEXT = 512, MESSAGE_PATH = 4096, MESSAGE_USER = 64, MESSAGE_RULE = 128 };
+enum { MESSAGE_TEXT = 512, MESSAGE_PATH = 4096, MESSAGE_USER = 64, MESSAGE_CGROUP = 4096 };
+enum { MESSAGE_RULE = 129 }; /* the longest label of a policy, and its NUL: cut, it would be nobody's */
 
 struct message_library {
 	uint32_t slot;
@@ -47,11 +52,16 @@ struct message_process {
 	char exe[MESSAGE_PATH];
 	char user[MESSAGE_USER]; /* empty if the uid has no name */
 	uint32_t uid;
+	char cgroup
+		[MESSAGE_CGROUP]; /* lines of /proc/PID/cgroup, those first that cgroup_read looks at first; what is beyond is
+	                              * left out, line by line */
 };
 
 struct message_kill {
 	uint32_t pid, tid;
-	uint32_t uid, pad;
+	uint32_t uid;
+	uint32_t
+		action; /* enum action: ACTION_KILL needs the socket; ACTION_KILL_PROCESS destroys it first if it is known */
 	uint64_t start_boottime_ns;
 	struct record_socket socket;
 	char ruleset[MESSAGE_RULE], rule[MESSAGE_RULE];

@@ -11,6 +11,7 @@ struct config {
 	char *output, *anchors, *user; /* or NULL */
 	bool has_events, all_events;
 	bool audit_only;
+	bool certificates;
 };
 void config_clear(struct config *config);
 

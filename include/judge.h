@@ -4,7 +4,7 @@
 
 #include <sys/types.h>
 
-#include "policy.h"
+#include "policy_files.h"
 #include "probes.h"
 
 struct judge_setup {
@@ -12,16 +12,20 @@ struct judge_setup {
 	int output;   /* open for writing */
 	int ring_map; /* of the ring buffer */
 	const struct counters *counters;
-	struct policies *policies; /* taken over */
-	const char *anchors_pem;   /* text, or NULL */
+	struct policies *policies; /* not bound; taken over, as are the contents of the files that they name */
+	struct policy_contents *contents;
+	const char *anchors_pem; /* text, or NULL */
 	size_t anchors_len;
 	const char *host;
-	bool text, colour, all_events, audit_only;
+	bool learn, progress; /* agent_options.learn; standard error is a terminal */
+	uint64_t learn_seconds;
+	bool text, colour, all_events, events_open, audit_only, certificates;
 	uid_t uid;
 	gid_t gid;
 };
 
-/* Runs in a process of its own, made by fork, and returns its exit code. Confines itself first. */
+/* Runs in a process of its own, made by fork, and returns its exit code: EXIT_NO if a file that a policy names is wrong, which was
+ * said on standard error. Confines itself first. */
 int judge_main(struct judge_setup *setup);
 
 #endif

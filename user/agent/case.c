@@ -16,12 +16,26 @@ static uint64_t since_us(uint64_t then_ns)
 	return now_ns > then_ns ? (now_ns - then_ns) / 1000 : 0;
 }
 
+static char *escaped_or_null(const char *text)
+{
+	return text[0] ? text_escape(text, strlen(text)) : NULL;
+}
+
 void case_process(struct case_ *c, const struct message_process *process)
 {
+	struct facts *facts = &c->decoded.facts;
+
 	c->process = *process;
 	c->process_asked = true;
-	c->decoded.facts.exe = c->process.known ? c->process.exe : NULL;
-	c->decoded.facts.user = c->process.user[0] ? c->process.user : NULL;
+	cgroup_read(c->process.cgroup, &c->place);
+	free(c->unit);
+	free(c->container);
+	c->unit = escaped_or_null(c->place.unit);
+	c->container = escaped_or_null(c->place.container);
+	facts->exe = c->process.known ? c->process.exe : NULL;
+	facts->user = c->process.user[0] ? c->process.user : NULL;
+	facts->unit = c->unit;
+	facts->container = c->container;
 }
 
 static void process_ask(const struct bench *bench, struct case_ *c)
@@ -59,6 +73,8 @@ void case_free(struct case_ *c)
 	decoded_clear(&c->decoded);
 	capture_free(c->capture);
 	free(c->result_reason);
+	free(c->unit);
+	free(c->container);
 	free(c);
 }
 
@@ -89,6 +105,7 @@ static void kill_ask(const struct bench *bench, struct case_ *c)
 	message.kill.pid = c->process.pid;
 	message.kill.tid = c->process.tid;
 	message.kill.uid = c->process.uid;
+	message.kill.action = violation->action;
 	message.kill.start_boottime_ns = verify->start_boottime_ns;
 	message.kill.socket = verify->socket;
 	snprintf(message.kill.ruleset, sizeof(message.kill.ruleset), "%s", violation->ruleset);
@@ -98,7 +115,7 @@ static void kill_ask(const struct bench *bench, struct case_ *c)
 		return;
 	}
 	if (message.number == 0)
-		c->result = RESULT_KILLED;
+		c->result = violation->action == ACTION_KILL_PROCESS ? RESULT_PROCESS_KILLED : RESULT_KILLED;
 	else
 		result_failed(c, message.text);
 	if (!c->process_asked)
@@ -108,10 +125,14 @@ static void kill_ask(const struct bench *bench, struct case_ *c)
 
 void case_act(const struct bench *bench, struct case_ *c)
 {
-	if (c->result == RESULT_KILLED || c->result == RESULT_FAILED)
+	enum action wanted = c->verdict.action;
+
+	if (c->acted >= ACTION_KILL && c->acted >= wanted)
 		return;
-	if (c->verdict.action >= ACTION_KILL) {
-		if (c->capture->verify.socket.cookie)
+	if (wanted >= ACTION_KILL) {
+		c->acted = wanted;
+		/* A process can be ended without its socket being known. */
+		if (c->capture->verify.socket.cookie || wanted == ACTION_KILL_PROCESS)
 			kill_ask(bench, c);
 		else
 			result_failed(c, "which socket it is could not be told for certain");
@@ -145,6 +166,8 @@ bool case_tell(const struct bench *bench, struct case_ *c)
 			{
 				.pid = c->process.pid,
 				.exe = c->process.known ? c->process.exe : NULL,
+				.unit = c->place.unit[0] ? c->place.unit : NULL,
+				.container = c->place.container[0] ? c->place.container : NULL,
 				.comm = c->decoded.comm,
 				.start_ticks = process_ticks(verify->start_boottime_ns),
 				.library_version = c->library.version[0] ? c->library.version : NULL,
@@ -159,6 +182,15 @@ bool case_tell(const struct bench *bench, struct case_ *c)
 		.latency_verdict_us = c->latency_verdict_us,
 		.latency_action_us = c->latency_action_us,
 		.lost_before = bench->counters->lost_verify + bench->counters->lost_call,
+		.certificates = bench->certificates,
 	};
 	return sink_verification(bench->sink, &event);
+}
+
+void case_learn(const struct bench *bench, struct case_ *c, struct learned *learned)
+{
+	const struct facts *facts = &c->decoded.facts;
+
+	process_ask(bench, c);
+	learned_add(learned, facts, facts->exe ? facts->exe : c->decoded.comm, time(NULL));
 }

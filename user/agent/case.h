@@ -3,9 +3,11 @@
 #define CASE_H
 
 #include "capture.h"
+#include "cgroup.h"
 #include "channel.h"
 #include "decode.h"
 #include "event.h"
+#include "learned.h"
 #include "path.h"
 #include "policy.h"
 #include "sink.h"
@@ -16,7 +18,7 @@ struct bench {
 	const struct anchors *anchors;   /* or NULL */
 	const struct counters *counters;
 	struct sink *sink;
-	bool audit_only, all_events;
+	bool audit_only, all_events, certificates;
 	const struct message_library *(*library_of)(void *context, uint32_t slot);
 	/* Sends a question to the warden and waits for its answer; false if the warden has gone. */
 	bool (*ask)(void *context, struct message *question_then_answer);
@@ -28,8 +30,11 @@ struct case_ {
 	struct decoded decoded;
 	struct message_process process; /* pid, start, uid; the rest once process_asked */
 	bool process_asked;
+	struct cgroup_place place;      /* as its cgroup is named; the facts have the same, escaped */
+	char *unit, *container;         /* or NULL */
 	struct message_library library; /* a copy; path empty if the slot is not known */
 	struct verdict verdict;
+	enum action acted; /* the strongest action that was tried */
 	enum action_result result;
 	char *result_reason;
 	uint64_t latency_verdict_us, latency_action_us;
@@ -43,10 +48,12 @@ void case_free(struct case_ *c);
 void case_process(struct case_ *c, const struct message_process *process);
 
 void case_judge(const struct bench *bench, struct case_ *c);
-/* Asks for the connection's end if the verdict says so; once. */
+/* Asks for the end of the connection or of the process if the verdict says so; once for each. */
 void case_act(const struct bench *bench, struct case_ *c);
 /* Writes the event, if it is one that is wanted: violations, and what could not be judged whole, always. False: nobody
  * reads any more. */
 bool case_tell(const struct bench *bench, struct case_ *c);
+/* Instead of telling. */
+void case_learn(const struct bench *bench, struct case_ *c, struct learned *learned);
 
 #endif

@@ -73,6 +73,7 @@ static void texts_end(struct message *message)
 	case MESSAGE_PROCESS:
 		message->process.exe[MESSAGE_PATH - 1] = '\0';
 		message->process.user[MESSAGE_USER - 1] = '\0';
+		message->process.cgroup[MESSAGE_CGROUP - 1] = '\0';
 		break;
 	case MESSAGE_KILL:
 		message->kill.ruleset[MESSAGE_RULE - 1] = '\0';

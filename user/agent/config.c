@@ -65,6 +65,16 @@ static void read_word(const struct reading *reading, const struct node *value, c
 		complain(reading, value, complaint);
 }
 
+static void read_truth(const struct reading *reading, const struct node *value, bool *ret)
+{
+	bool plain = value->kind == NODE_SCALAR && value->plain;
+
+	if (!plain || (strcmp(value->text, "true") != 0 && strcmp(value->text, "false") != 0))
+		complain(reading, value, "true or false is wanted here");
+	else
+		*ret = strcmp(value->text, "true") == 0;
+}
+
 static void read_key(const struct reading *reading, const struct node *value)
 {
 	struct config *config = reading->config;
@@ -84,8 +94,11 @@ static void read_key(const struct reading *reading, const struct node *value)
 	} else if (strcmp(key, "mode") == 0) {
 		read_word(reading, value, "enforce", "audit", &config->audit_only,
 			  "audit, which overrides every policy, or enforce, which leaves it to them, is wanted here");
+	} else if (strcmp(key, "certificates") == 0) {
+		read_truth(reading, value, &config->certificates);
 	} else {
-		complain(reading, value->key, "there is no such key: policies, output, events, mode, anchors and user are");
+		complain(reading, value->key,
+			 "there is no such key: policies, output, events, certificates, mode, anchors and user are");
 	}
 }
 
@@ -102,6 +115,16 @@ static void read_document(const struct reading *reading, const struct policy_sou
 	}
 }
 
+/* Nothing but comments: every key is optional. */
+static bool is_blank(const char *text, size_t len)
+{
+	const char *end = text + len;
+
+	for (text += strspn(text, " \r\n"); *text == '#'; text += strspn(text, " \r\n"))
+		text += strcspn(text, "\n");
+	return text == end;
+}
+
 int config_read(const char *path, struct config *ret)
 {
 	struct problems problems = {};
@@ -115,7 +138,8 @@ int config_read(const char *path, struct config *ret)
 		fprintf(stderr, "tlswarden: %s: %s\n", path, strerror(-err));
 		return EXIT_USAGE;
 	}
-	read_document(&reading, &(struct policy_source){.file = path, .text = text, .len = len});
+	if (!is_blank(text, len))
+		read_document(&reading, &(struct policy_source){.file = path, .text = text, .len = len});
 	for (size_t i = 0; i < problems.count; i++)
 		fprintf(stderr, "%s:%u:%u: %s\n", problems.items[i].file, problems.items[i].line, problems.items[i].column,
 			problems.items[i].text);

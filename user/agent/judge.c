@@ -12,9 +12,11 @@
 #include "capture.h"
 #include "case.h"
 #include "channel.h"
+#include "exit_codes.h"
 #include "hold.h"
+#include "in_force.h"
+#include "learning.h"
 #include "path.h"
-#include "policy_pack.h"
 #include "sandbox.h"
 #include "sink.h"
 #include "util.h"
@@ -34,9 +36,10 @@ struct judge {
 	int channel;
 	struct sink sink;
 	struct bench bench;
-	struct policies *policies;
-	struct anchors *anchors;
-	size_t anchors_skipped; /* blocks of the bundle that are broken, or there twice */
+	struct in_force in_force;
+	struct learning learning;     /* instead of events */
+	bool all_events, events_open; /* as agent.h has them */
+	size_t anchors_skipped;       /* blocks of the system's bundle that are broken, or there twice */
 	struct capture_ring *ring;
 	struct message_library *libraries[LIBRARIES_MAX];
 	struct holds holds;
@@ -45,7 +48,6 @@ struct judge {
 	uint32_t token;
 	struct counters told; /* as of the last events-lost */
 	uint64_t malformed_told;
-	time_t expiry_checked;
 	bool done;
 };
 
@@ -60,81 +62,32 @@ static uint64_t now_ns(void)
 static void tell(struct judge *judge, const char *action, const char *outcome, const struct event_detail *details,
 		 size_t count)
 {
-	if (!sink_agent(&judge->sink, action, outcome, details, count))
+	if (!judge->learning.learned && !sink_agent(&judge->sink, action, outcome, details, count))
 		judge->done = true;
 }
 
 /* --- policies ------------------------------------------------------------------------------------------------------ */
 
-static void tell_policy(struct judge *judge, const char *action, const struct policy_info *info, const char *why)
+/* Those whom the bench serves; and the warden hears of it. err: those before them stay. */
+static void policies_taken(struct judge *judge, int err)
 {
-	char sha256[2 * SHA256_BYTES + 1];
-	bool enforce = info->enforce && !judge->bench.audit_only;
-	struct event_detail details[] = {
-		{.key = "policy.name", .text = info->name},
-		{.key = "policy.file", .text = info->file},
-		{.key = "policy.mode", .text = enforce ? "enforce" : "audit"},
-		{.key = "policy.sha256", .text = sha256},
-		{.key = "policy.rules", .number = (int64_t)info->rules},
-		{.key = "reason", .text = why},
-	};
+	struct message message = {.tag = MESSAGE_POLICIES_TAKEN, .number = err};
 
-	hex_encode(info->sha256, SHA256_BYTES, false, sha256);
-	tell(judge, action, "success", details, ARRAY_SIZE(details) - (why ? 0 : 1));
-}
-
-static void tell_policies(struct judge *judge)
-{
-	for (size_t i = 0; i < policies_count(judge->policies); i++) {
-		struct policy_info info = policies_info(judge->policies, i);
-		tell_policy(judge, "policy-loaded", &info, NULL);
-	}
-}
-
-static void tell_rejected(struct judge *judge, const char *why)
-{
-	struct event_detail details[] = {
-		{.key = "reason", .text = why},
-		{.key = "policy.in_force", .number = (int64_t)policies_count(judge->policies)},
-	};
-	tell(judge, "policy-rejected", "failure", details, ARRAY_SIZE(details));
-}
-
-/* Moments that passed since the last look. */
-static void tell_expired(struct judge *judge)
-{
-	time_t now = time(NULL), before = judge->expiry_checked;
-
-	judge->expiry_checked = now;
-	for (size_t i = 0; i < policies_count(judge->policies); i++) {
-		struct policy_info info = policies_info(judge->policies, i);
-		if (info.has_expires && info.expires > before && info.expires <= now)
-			tell_policy(judge, "policy-expired", &info, "expires has passed: the policy no longer applies");
-		else if (info.has_enforce_until && info.enforce_until > before && info.enforce_until <= now)
-			tell_policy(judge, "policy-expired", &info, "enforce_until has passed: audit from now on");
-	}
+	judge->bench.policies = judge->in_force.policies;
+	judge->bench.all_events = judge->all_events || (judge->events_open && policies_count(judge->in_force.policies) == 0);
+	judge->bench.anchors = judge->in_force.anchors;
+	if (message_send(judge->channel, &message, -1) < 0 || (!err && !tell_loaded(&judge->bench)))
+		judge->done = true;
 }
 
 static void policies_swap(struct judge *judge, int fd)
 {
-	struct policy_texts texts = {};
-	struct problems problems = {};
-	struct policies *fresh = NULL;
-	int err = fd < 0 ? -EBADF : policy_texts_unpack(fd, &texts);
+	char *why CLEANUP_FREE = NULL;
+	int err = in_force_swap(&judge->in_force, fd, now_ns(), &why);
 
-	if (!err)
-		err = policies_parse(texts.sources, texts.count, &fresh, &problems);
-	if (err) {
-		tell_rejected(judge, problems.count ? problems.items[0].text : strerror(-err));
-	} else {
-		policies_free(judge->policies);
-		judge->policies = fresh;
-		judge->bench.policies = fresh;
-		judge->expiry_checked = 0;
-		tell_policies(judge);
-	}
-	problems_clear(&problems);
-	policy_texts_clear(&texts);
+	if (err && !tell_rejected(&judge->bench, why))
+		judge->done = true;
+	policies_taken(judge, err);
 }
 
 /* --- messages ------------------------------------------------------------------------------------------------------ */
@@ -165,20 +118,25 @@ static void library_unsupported(struct judge *judge, const struct message *messa
 		{.key = "library.version", .text = message->library.version},
 		{.key = "reason", .text = message->text},
 	};
+
+	judge->learning.session.unsupported++;
 	tell(judge, "library-unsupported", "failure", details, ARRAY_SIZE(details));
 }
 
 static void tell_started(struct judge *judge, int64_t libraries)
 {
+	const struct anchors *anchors = judge->in_force.anchors;
 	struct event_detail details[] = {
 		{.key = "version", .text = TLSWARDEN_VERSION},
 		{.key = "libraries", .number = libraries},
-		{.key = "policies", .number = (int64_t)policies_count(judge->policies)},
-		{.key = "anchors", .number = judge->anchors ? (int64_t)anchors_count(judge->anchors) : 0},
+		{.key = "policies", .number = (int64_t)policies_count(judge->in_force.policies)},
+		{.key = "anchors", .number = anchors ? (int64_t)anchors_count(anchors) : 0},
 		{.key = "anchors_passed_over", .number = (int64_t)judge->anchors_skipped},
 		{.key = "mode", .text = judge->bench.audit_only ? "audit" : "as the policies say"},
 	};
 	tell(judge, "agent-started", "success", details, ARRAY_SIZE(details));
+	if (judge->learning.learned)
+		learning_started(&judge->learning, now_ns());
 }
 
 /* In place of the old one, whose number everything knows. */
@@ -206,9 +164,10 @@ static void message_handle(struct judge *judge, const struct message *message, i
 		policies_swap(judge, fd);
 		break;
 	case MESSAGE_POLICY_REJECTED:
-		tell_rejected(judge, message->text);
+		judge->done |= !tell_rejected(&judge->bench, message->text);
 		break;
 	case MESSAGE_LOST_MAPPINGS:
+		judge->learning.session.lost_mappings = (uint64_t)message->number;
 		tell(judge, "events-lost", "failure", &lost, 1);
 		break;
 	case MESSAGE_OUTPUT:
@@ -300,7 +259,9 @@ static const struct message_library *library_of(void *context, uint32_t slot)
 
 static void case_finish(struct judge *judge, struct case_ *c)
 {
-	if (!case_tell(&judge->bench, c))
+	if (judge->learning.learned)
+		case_learn(&judge->bench, c, judge->learning.learned);
+	else if (!case_tell(&judge->bench, c))
 		judge->done = true;
 	case_free(c);
 }
@@ -329,6 +290,7 @@ static void case_inherit(struct case_ *c, struct case_ *held)
 	if (held->process_asked)
 		case_process(c, &held->process);
 	if (held->result >= RESULT_KILLED) {
+		c->acted = held->acted;
 		c->result = held->result;
 		c->result_reason = TAKE_PTR(held->result_reason);
 		c->latency_verdict_us = held->latency_verdict_us;
@@ -395,6 +357,7 @@ static void tell_losses(struct judge *judge)
 static void judge_loop(struct judge *judge)
 {
 	struct case_ *due;
+	uint64_t now;
 
 	while (!judge->done) {
 		int wait = holds_wait_ms(&judge->holds, now_ns());
@@ -407,14 +370,34 @@ static void judge_loop(struct judge *judge)
 		messages_read(judge);
 		capture_ring_drain(judge->ring);
 		messages_deferred(judge);
-		while ((due = holds_take_due(&judge->holds, now_ns(), false)))
+		now = now_ns();
+		while ((due = holds_take_due(&judge->holds, now, false)))
 			case_unverified(judge, due);
+		in_force_tidy(&judge->in_force, now);
 		tell_losses(judge);
-		tell_expired(judge);
+		judge->done |= !tell_moments(&judge->bench, &judge->in_force, time(NULL));
+		if (judge->learning.learned)
+			judge->done |= learning_tick(&judge->learning, now);
 	}
 }
 
-static void judge_end(struct judge *judge)
+/* What the policy's head says was not seen; and then the policy. An exit code. */
+static int judge_learned(struct judge *judge)
+{
+	const struct counters *counters = judge->bench.counters;
+	struct learned_session *session = &judge->learning.session;
+
+	if (!judge->learning.learned)
+		return EXIT_FINE;
+	session->lost_verifications = counters->lost_verify;
+	session->lost_certificates = counters->lost_cert;
+	session->lost_calls = counters->lost_call;
+	session->lost_malformed = capture_ring_malformed(judge->ring);
+	return learning_end(&judge->learning, judge->sink.fd);
+}
+
+/* An exit code. */
+static int judge_end(struct judge *judge)
 {
 	const struct counters *counters = judge->bench.counters;
 	struct event_detail details[] = {
@@ -427,6 +410,7 @@ static void judge_end(struct judge *judge)
 	};
 	uint64_t end_ns = now_ns() + END_MS * 1000000ULL;
 	struct case_ *held;
+	int code;
 
 	while (capture_ring_drain(judge->ring) == -EAGAIN && now_ns() < end_ns)
 		;
@@ -434,12 +418,13 @@ static void judge_end(struct judge *judge)
 		case_unverified(judge, held);
 	tell_losses(judge);
 	tell(judge, "agent-stopped", "success", details, ARRAY_SIZE(details));
+	code = judge_learned(judge);
 	capture_ring_free(judge->ring);
 	for (size_t i = 0; i < LIBRARIES_MAX; i++)
 		free(judge->libraries[i]);
 	free(judge->deferred);
-	anchors_free(judge->anchors);
-	policies_free(judge->policies);
+	in_force_clear(&judge->in_force);
+	return code;
 }
 
 static int judge_confine(struct judge *judge, const struct judge_setup *setup)
@@ -465,24 +450,27 @@ int judge_main(struct judge_setup *setup)
 
 	judge = (struct judge){
 		.channel = setup->channel,
-		.policies = setup->policies,
+		.all_events = setup->all_events,
+		.events_open = setup->events_open,
 		.sink = {.fd = setup->output, .text = setup->text, .colour = setup->colour, .host = setup->host},
-		.bench = {.policies = setup->policies,
-			  .counters = setup->counters,
+		.bench = {.counters = setup->counters,
 			  .sink = &judge.sink,
 			  .audit_only = setup->audit_only,
-			  .all_events = setup->all_events,
+			  .certificates = setup->certificates,
 			  .library_of = library_of,
 			  .ask = warden_ask,
 			  .context = &judge},
 	};
 	if (judge_confine(&judge, setup))
-		return 1;
-	if (setup->anchors_pem &&
-	    anchors_new(setup->anchors_pem, setup->anchors_len, &judge.anchors, &judge.anchors_skipped) == 0)
-		judge.bench.anchors = judge.anchors;
-	tell_policies(&judge);
+		return EXIT_CANNOT;
+	if (setup->anchors_pem)
+		anchors_new(setup->anchors_pem, setup->anchors_len, &judge.in_force.system, &judge.anchors_skipped);
+	if (in_force_begin(&judge.in_force, TAKE_PTR(setup->policies), setup->contents))
+		return EXIT_NO;
+	policy_contents_clear(setup->contents);
+	policies_taken(&judge, 0);
+	if (setup->learn)
+		learning_begin(&judge.learning, setup->host, setup->learn_seconds, setup->progress);
 	judge_loop(&judge);
-	judge_end(&judge);
-	return 0;
+	return judge_end(&judge);
 }

@@ -3,11 +3,12 @@
  *   warden (root)                                   judge (nobody, seccomp)
  *     finder thread ── MESSAGE_LIBRARY … ────────────→
  *     SIGHUP ───────── MESSAGE_POLICIES ─────────────→ ring → facts → verdict → event
+ *     policies  ←───── MESSAGE_POLICIES_TAKEN ───────
  *     /proc     ←───── MESSAGE_PROCESS ──────────────
  *     sock_diag ←───── MESSAGE_KILL ─────────────────
  *
- * It never parses a certificate. What the judge asks for is checked again here: that process by pid and start, that socket
- * by its cookie, that rule of a policy which enforces. Anything else ends the judge, and with it the agent. */
+ * It never parses a certificate: what is in the files that policies name is read here and taken apart by the judge. What the
+ * judge asks for is checked again (request.c). Anything else ends the judge, and with it the agent. */
 #include "agent.h"
 
 #include <errno.h>
@@ -25,14 +26,14 @@
 #include <time.h>
 
 #include "channel.h"
-#include "destroy.h"
 #include "exit_codes.h"
 #include "finder.h"
 #include "judge.h"
+#include "load.h"
 #include "machine.h"
-#include "policy_files.h"
+#include "path.h"
 #include "policy_pack.h"
-#include "process.h"
+#include "request.h"
 #include "sandbox.h"
 #include "util.h"
 
@@ -41,11 +42,12 @@ enum {
 	STOP_WAIT_S = 10, /* beyond it a judge that does not end, as nobody reads its output, is killed */
 };
 
-static const char system_anchors[] = "/etc/ssl/certs/ca-certificates.crt";
-
 struct warden {
 	const struct agent_options *options;
-	struct policies *policies; /* the same as the judge's: what may be asked for is looked up here */
+	struct policies *policies; /* the same as the judge's, not bound: what may be asked for is looked up here */
+	struct policies *offered;  /* the judge has not said yet whether it takes them; or NULL */
+	bool awaiting;             /* its answer about policies, at the start or after an offer */
+	bool reload_again;         /* was asked for meanwhile */
 	struct probes *probes;
 	struct finder *finder;
 	sd_event *events;
@@ -54,114 +56,31 @@ struct warden {
 	bool stopping;
 	int exit_code;
 	int judge_signal; /* what killed the judge, though it was not to end; or 0 */
+	struct stat made; /* the file that `learn` made; st_ino 0: none */
 };
-
-/* --- requests ------------------------------------------------------------------------------------------------------ */
-
-static int kill_check(const struct warden *warden, const struct message_kill *kill, const char **ret_why)
-{
-	if (!kill->socket.cookie || (kill->socket.family != AF_INET && kill->socket.family != AF_INET6)) {
-		*ret_why = "no socket was named";
-		return -EINVAL;
-	}
-	if (!policies_allow(warden->policies, kill->ruleset, kill->rule, ACTION_KILL, warden->options->audit_only,
-			    time(NULL))) {
-		*ret_why = "no policy that enforces asks for it";
-		return -EPERM;
-	}
-	return 0;
-}
-
-static int kill_do(const struct warden *warden, const struct message_kill *kill, const char **ret_why)
-{
-	int process CLEANUP_CLOSE = -1, netns CLEANUP_CLOSE = -1, err;
-
-	err = kill_check(warden, kill, ret_why);
-	if (err)
-		return err;
-	process = process_open(kill->pid, kill->tid, kill->start_boottime_ns);
-	if (process < 0) {
-		*ret_why = process == -ESRCH ? "the process has ended" : strerror(-process);
-		return process;
-	}
-	netns = process_netns_open(process, kill->socket.netns);
-	if (netns < 0) {
-		*ret_why = "the socket's network namespace is not that of the process";
-		return netns;
-	}
-	err = socket_destroy(netns, &kill->socket);
-	*ret_why = err == -ENOENT     ? "the connection had ended already" :
-		   err == -EOPNOTSUPP ? "the kernel cannot destroy sockets (CONFIG_INET_DIAG_DESTROY)" :
-					strerror(-err);
-	return err;
-}
-
-static void answer(struct warden *warden, struct message *message)
-{
-	struct message_process asked = message->process;
-	struct message_kill kill = message->kill;
-	const char *why = NULL;
-
-	if (message->tag == MESSAGE_PROCESS) {
-		message->tag = MESSAGE_PROCESS_IS;
-	} else {
-		message->tag = MESSAGE_KILLED;
-		asked = (struct message_process){
-			.pid = kill.pid, .tid = kill.tid, .start_boottime_ns = kill.start_boottime_ns, .uid = kill.uid};
-	}
-	/* First, for a process that loses its connection may end at once. */
-	process_describe(&asked, &message->process);
-	if (message->tag == MESSAGE_KILLED) {
-		message->number = kill_do(warden, &kill, &why);
-		snprintf(message->text, sizeof(message->text), "%s", message->number ? why : "");
-	}
-	message_send(warden->channel, message, -1);
-}
-
-static int on_message(sd_event_source *source, int fd, uint32_t revents, void *context)
-{
-	struct warden *warden = context;
-	struct message message;
-	int got = message_receive(fd, false, &message, NULL);
-
-	(void)revents;
-	if (got == -EAGAIN)
-		return 0;
-	if (got == 0) {
-		sd_event_source_set_enabled(source, SD_EVENT_OFF); /* its end is seen by on_judge_end */
-		return 0;
-	}
-	if (got < 0 || (message.tag != MESSAGE_PROCESS && message.tag != MESSAGE_KILL)) {
-		fprintf(stderr, "tlswarden: the judge asked for something that is not in the table: ending it\n");
-		kill(warden->judge, SIGKILL);
-		return 0;
-	}
-	answer(warden, &message);
-	return 0;
-}
 
 /* --- policies ------------------------------------------------------------------------------------------------------ */
 
-/* An exit code; *ret_why, owned by the caller, is the first problem. */
-static int policies_load(const struct agent_options *options, struct policy_texts *texts, struct policies **ret,
-			 char **ret_why)
+/* What `learn` writes to is new, and so never somebody's policy. */
+static int output_make(const char *path, struct stat *ret)
 {
-	struct problems problems = {};
-	int code = EXIT_FINE;
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0640);
 
-	if (policy_texts_read(options->policy_paths, options->policy_count, texts, ret_why) < 0) {
-		fprintf(stderr, "tlswarden: %s\n", *ret_why);
-		return EXIT_USAGE;
-	}
-	if (policies_parse(texts->sources, texts->count, ret, &problems) < 0) {
-		problems_print(&problems);
-		*ret_why = problems.count ? xasprintf("%s:%u:%u: %s", problems.items[0].file, problems.items[0].line,
-						      problems.items[0].column, problems.items[0].text) :
-					    xstrdup("it does not parse");
-		code = EXIT_NO;
-	}
-	problems_clear(&problems);
-	return code;
+	if (fd < 0 && errno == EEXIST)
+		fprintf(stderr, "tlswarden: %s: there is such a file already, and it is not overwritten: name another\n",
+			path);
+	else if (fd < 0 || fstat(fd, ret) < 0)
+		fprintf(stderr, "tlswarden: %s: %s\n", path, strerror(errno));
+	return fd;
+}
+
+/* Half a policy is none. */
+static void output_unmake(const char *path, const struct stat *made)
+{
+	struct stat there;
+
+	if (made->st_ino && lstat(path, &there) == 0 && there.st_ino == made->st_ino && there.st_dev == made->st_dev)
+		unlink(path);
 }
 
 static int output_open(const char *path)
@@ -190,15 +109,22 @@ static void output_renew(struct warden *warden)
 static void reload(struct warden *warden)
 {
 	struct message message = {.tag = MESSAGE_POLICIES};
-	struct policy_texts texts = {};
-	struct policies *fresh = NULL;
+	CLEANUP(load_clear) struct load load = {};
 	char *why CLEANUP_FREE = NULL;
 	int fd CLEANUP_CLOSE = -1;
 
+	/* One offer at a time; the next is of what is there when this one is answered. */
+	warden->reload_again = warden->awaiting;
+	if (warden->awaiting)
+		return;
 	sd_notify(0, "RELOADING=1");
-	output_renew(warden);
-	if (policies_load(warden->options, &texts, &fresh, &why) == EXIT_FINE) {
-		fd = policy_texts_pack(&texts);
+	if (load_read(warden->options->policy_paths, warden->options->policy_count, &load, &why) == EXIT_FINE) {
+		/* A directory that was emptied, or is not mounted, must not end all enforcement without a word. */
+		if (policies_count(load.policies) == 0 && policies_count(warden->policies) > 0)
+			why = xstrdup("there is no policy any more: nothing that ends in .yaml or .yml");
+	}
+	if (!why) {
+		fd = policy_pack(&load.texts, &load.contents);
 		if (fd < 0)
 			why = xstrdup(strerror(-fd));
 	}
@@ -210,12 +136,69 @@ static void reload(struct warden *warden)
 	if (message_offer(warden->channel, &message, fd) < 0) {
 		fprintf(stderr, "tlswarden: the judge takes no message, is nobody reading its output? The policies stay\n");
 	} else if (!why) {
-		policies_free(warden->policies);
-		warden->policies = TAKE_PTR(fresh);
+		warden->offered = TAKE_PTR(load.policies);
+		warden->awaiting = true;
+		return;
 	}
-	policies_free(fresh);
-	policy_texts_clear(&texts);
 	sd_notify(0, "READY=1");
+}
+
+/* The first policies are in force, and the ring is read: now there may be something in it. */
+static void probes_start(struct warden *warden)
+{
+	int err = warden->stopping ? 0 : finder_new(warden->probes, warden->channel, &warden->finder);
+
+	if (!err)
+		return;
+	fprintf(stderr, "tlswarden: cannot start: %s\n", strerror(-err));
+	warden->exit_code = EXIT_CANNOT;
+	sd_event_exit(warden->events, 0);
+}
+
+/* err: the judge could not take the policies offered, and has said why in an event. */
+static void on_taken(struct warden *warden, int err)
+{
+	bool first = !warden->offered;
+
+	warden->awaiting = false;
+	if (!first && !err) {
+		policies_free(warden->policies);
+		warden->policies = TAKE_PTR(warden->offered);
+	}
+	policies_free(TAKE_PTR(warden->offered));
+	if (first)
+		probes_start(warden);
+	else
+		sd_notify(0, "READY=1");
+	if (warden->reload_again && !warden->stopping)
+		reload(warden);
+}
+
+/* --- requests ------------------------------------------------------------------------------------------------------ */
+
+static int on_message(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	struct warden *warden = context;
+	struct message message;
+	int got = message_receive(fd, false, &message, NULL);
+
+	(void)revents;
+	if (got == -EAGAIN)
+		return 0;
+	if (got == 0) {
+		sd_event_source_set_enabled(source, SD_EVENT_OFF); /* its end is seen by on_judge_end */
+		return 0;
+	}
+	if (got > 0 && (message.tag == MESSAGE_PROCESS || message.tag == MESSAGE_KILL)) {
+		request_answer(warden->policies, warden->options->audit_only, &message);
+		message_send(warden->channel, &message, -1);
+	} else if (got > 0 && message.tag == MESSAGE_POLICIES_TAKEN && warden->awaiting) {
+		on_taken(warden, (int)message.number);
+	} else {
+		fprintf(stderr, "tlswarden: the judge asked for something that is not in the table: ending it\n");
+		kill(warden->judge, SIGKILL);
+	}
+	return 0;
 }
 
 /* --- signals ------------------------------------------------------------------------------------------------------- */
@@ -237,7 +220,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 	struct warden *warden = context;
 
 	(void)source;
-	if (info->ssi_signo == SIGHUP) {
+	if (info->ssi_signo == SIGHUP && !warden->options->learn) {
+		output_renew(warden);
 		reload(warden);
 	} else if (!warden->stopping) {
 		warden->stopping = true;
@@ -262,7 +246,7 @@ static int on_judge_end(sd_event_source *source, const siginfo_t *info, void *co
 		warden->exit_code = EXIT_CANNOT;
 		warden->judge_signal = warden->stopping ? 0 : info->si_status;
 	} else if (info->si_status != 0) {
-		warden->exit_code = EXIT_CANNOT;
+		warden->exit_code = info->si_status == EXIT_NO ? EXIT_NO : EXIT_CANNOT;
 	}
 	return sd_event_exit(warden->events, 0);
 }
@@ -272,7 +256,7 @@ static int on_judge_end(sd_event_source *source, const siginfo_t *info, void *co
 /* The text is handed to the judge, which parses it. */
 static int anchors_read(const struct agent_options *options, struct judge_setup *setup)
 {
-	const char *path = options->anchors ? options->anchors : system_anchors;
+	const char *path = options->anchors ? options->anchors : anchors_system_file;
 	char *text = NULL;
 	int err = file_read(path, ANCHORS_MAX, &text, &setup->anchors_len);
 
@@ -337,8 +321,6 @@ static int warden_loop(struct warden *warden)
 {
 	int err = loop_prepare(warden);
 
-	if (!err)
-		err = finder_new(warden->probes, warden->channel, &warden->finder);
 	if (err) {
 		fprintf(stderr, "tlswarden: cannot start: %s\n", strerror(-err));
 		return EXIT_CANNOT;
@@ -356,13 +338,19 @@ static int judge_prepare(struct warden *warden, struct judge_setup *setup)
 			options->user ? options->user : "tlswarden, nor nobody,");
 		return EXIT_USAGE;
 	}
-	setup->output = output_open(options->output);
+	setup->output = options->learn && strcmp(options->output, "-") != 0 ? output_make(options->output, &warden->made) :
+									      output_open(options->output);
 	if (setup->output < 0)
 		return EXIT_USAGE;
 	setup->text = options->text;
 	setup->colour = options->colour;
 	setup->all_events = options->all_events;
+	setup->events_open = options->events_open;
 	setup->audit_only = options->audit_only;
+	setup->certificates = options->certificates;
+	setup->learn = options->learn;
+	setup->learn_seconds = options->learn_seconds;
+	setup->progress = isatty(STDERR_FILENO);
 	setup->ring_map = probes_ring_fd(warden->probes);
 	setup->counters = probes_counters(warden->probes);
 	return anchors_read(options, setup);
@@ -393,11 +381,11 @@ static void signals_block(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int warden_start(struct warden *warden, struct policy_texts *texts, char **ret_why)
+static int warden_start(struct warden *warden, struct load *load, char **ret_why)
 {
 	char host[HOST_NAME_MAX + 1] = "";
-	struct judge_setup setup = {.output = -1, .host = host};
-	int code = policies_load(warden->options, texts, &warden->policies, ret_why);
+	struct judge_setup setup = {.output = -1, .host = host, .contents = &load->contents};
+	int code = load_read(warden->options->policy_paths, warden->options->policy_count, load, ret_why);
 
 	if (code)
 		return code;
@@ -409,12 +397,14 @@ static int warden_start(struct warden *warden, struct policy_texts *texts, char 
 	descriptors_raise();
 	signals_block();
 	code = judge_prepare(warden, &setup);
-	setup.policies = warden->policies; /* the judge's after the fork is its own copy */
+	warden->policies = setup.policies = TAKE_PTR(load->policies); /* the judge's after the fork is its own copy */
+	warden->awaiting = true;
 	if (!code && judge_start(warden, &setup) < 0)
 		code = EXIT_CANNOT;
 	if (setup.output >= 0)
 		close(setup.output);
 	free((char *)setup.anchors_pem);
+	load_clear(load);
 	return code ? code : warden_loop(warden);
 }
 
@@ -430,9 +420,9 @@ static void end_as(int signo)
 int agent_run(const struct agent_options *options)
 {
 	struct warden warden = {.options = options, .channel = -1};
-	struct policy_texts texts = {};
+	CLEANUP(load_clear) struct load load = {};
 	char *why CLEANUP_FREE = NULL;
-	int code = warden_start(&warden, &texts, &why);
+	int code = warden_start(&warden, &load, &why);
 
 	finder_free(warden.finder);
 	if (warden.channel >= 0)
@@ -440,9 +430,11 @@ int agent_run(const struct agent_options *options)
 	if (warden.judge > 0)
 		waitpid(warden.judge, NULL, 0); /* it ends when the channel does */
 	sd_event_unref(warden.events);
+	if (code != EXIT_FINE)
+		output_unmake(options->output, &warden.made);
 	probes_free(warden.probes);
 	policies_free(warden.policies);
-	policy_texts_clear(&texts);
+	policies_free(warden.offered);
 	if (warden.judge_signal)
 		end_as(warden.judge_signal);
 	return code;

@@ -12,16 +12,18 @@ static char usual_policies[] = "/etc/tlswarden/policies.d";
 
 static const char usage[] =
 	"usage: tlswarden run [--config FILE] [--policy PATH]... [--output FILE|-] [--events violations|all]\n"
-	"                     [--mode audit|enforce] [--anchors FILE] [--user NAME]\n"
+	"                     [--certificates] [--mode audit|enforce] [--anchors FILE] [--user NAME]\n"
 	"\n"
 	"Watches every verification of a TLS certificate on this host, judges it by the policies, writes events as JSON lines,\n"
-	"and ends connections where a policy that enforces says so. Runs until SIGTERM or SIGINT; SIGHUP reloads the policies.\n"
+	"and ends connections or processes where a policy that enforces says so. Runs until SIGTERM or SIGINT; SIGHUP reloads the\n"
+	"policies and the files that they name.\n"
 	"\n"
 	"  --config FILE    configuration (default: /etc/tlswarden/tlswarden.yaml, if it is there)\n"
 	"  --policy PATH    a policy file, or a directory of them; may be given again (default: /etc/tlswarden/policies.d, if\n"
 	"                   it is there). Without a policy every verification is logged.\n"
 	"  --output FILE|-  where events go: appended to FILE, or standard output (default: -)\n"
 	"  --events WHICH   violations (default with a policy), or all\n"
+	"  --certificates   events carry the bytes of the certificates, so that `replay` can judge all of it anew\n"
 	"  --mode audit     overrides every policy that enforces; --mode enforce leaves it to the policies (default)\n"
 	"  --anchors FILE   PEM file with the roots known for proving paths (default: the system's bundle, if it is there)\n"
 	"  --user NAME      account of the half that reads certificates (default: tlswarden if it exists, or nobody)\n"
@@ -30,7 +32,16 @@ static const char usage[] =
 	"Exit status: 0 ended by a signal; 1 a policy is invalid; 2 the command line is wrong, or a file cannot be read;\n"
 	"3 this machine cannot do it: the message says what is missing.\n";
 
-enum { OPTION_CONFIG = 256, OPTION_POLICY, OPTION_OUTPUT, OPTION_EVENTS, OPTION_MODE, OPTION_ANCHORS, OPTION_USER };
+enum {
+	OPTION_CONFIG = 256,
+	OPTION_POLICY,
+	OPTION_OUTPUT,
+	OPTION_EVENTS,
+	OPTION_MODE,
+	OPTION_ANCHORS,
+	OPTION_USER,
+	OPTION_CERTIFICATES
+};
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, OPTION_CONFIG},
@@ -40,6 +51,7 @@ static const struct option long_options[] = {
 	{"mode", required_argument, NULL, OPTION_MODE},
 	{"anchors", required_argument, NULL, OPTION_ANCHORS},
 	{"user", required_argument, NULL, OPTION_USER},
+	{"certificates", no_argument, NULL, OPTION_CERTIFICATES},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
@@ -79,6 +91,9 @@ static bool option_take(int option, char *value, struct agent_options *ret, stru
 	case OPTION_MODE:
 		choices->has_mode = true;
 		return word_is("mode", value, "enforce", "audit", &ret->audit_only);
+	case OPTION_CERTIFICATES:
+		ret->certificates = true;
+		return true;
 	case OPTION_ANCHORS:
 		ret->anchors = value;
 		return true;
@@ -124,9 +139,11 @@ static void config_apply(const struct config *config, const struct choices *choi
 	if (!ret->output)
 		ret->output = config->output ? config->output : "-";
 	if (!choices->has_events)
-		ret->all_events = config->has_events ? config->all_events : !ret->policy_count;
+		ret->all_events = config->all_events;
+	ret->events_open = !choices->has_events && !config->has_events;
 	if (!choices->has_mode)
 		ret->audit_only = config->audit_only;
+	ret->certificates |= config->certificates;
 	if (!ret->anchors)
 		ret->anchors = config->anchors;
 	if (!ret->user)
