@@ -7,6 +7,10 @@
 int cmd_run(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_test(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_pin(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
+int cmd_learn(int argc, char **argv);
 
 #endif

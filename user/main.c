@@ -12,8 +12,12 @@ static const struct command {
 } commands[] = {
 	{"run", "the agent: watch, judge, log, and end connections", cmd_run},
 	{"watch", "a readable line for each verification on this host; no policy needed", cmd_watch},
-	{"check", "strict check of policy files", cmd_check},
+	{"check", "strict check of policy and test files", cmd_check},
+	{"test", "unit tests of policies", cmd_test},
+	{"explain", "what the policies would say of a chain, and why", cmd_explain},
 	{"pin", "the pins of a certificate file or of a live host", cmd_pin},
+	{"learn", "a policy in audit mode that accepts what this host's processes verify", cmd_learn},
+	{"replay", "what policies would have said to logged events", cmd_replay},
 };
 
 static void usage(FILE *out)
@@ -29,6 +33,15 @@ static void usage(FILE *out)
 	      out);
 }
 
+/* An answer that nobody got is no answer: a full disk must not look like a fine one. */
+static int told(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fputs("tlswarden: not all of it could be written to standard output\n", stderr);
+	return code == EXIT_FINE ? EXIT_CANNOT : code;
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
@@ -38,7 +51,7 @@ int main(int argc, char **argv)
 		return library_answer_main();
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(name, commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
+			return told(commands[i].run(argc - 1, argv + 1));
 	if (!strcmp(name, "--version")) {
 		puts("tlswarden " TLSWARDEN_VERSION);
 		return EXIT_FINE;

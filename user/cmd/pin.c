@@ -6,21 +6,19 @@
  * of a server; beyond either it is an error. At most CHECKS_MAX signatures; beyond it nobody looks for who signed whom. */
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <time.h>
 
 #include "certificate.h"
 #include "cmd.h"
 #include "peer_chain.h"
+#include "rights.h"
+#include "show.h"
 #include "util.h"
 
 enum {
 	FILE_BYTES_MAX = 16 << 20,
 	ANSWER_SECONDS = 10,
-	NOBODY = 65534,
 	SIGNERS_MAX = 64,     /* in a longer bundle nobody looks for who signed whom: that takes time by the square */
 	CHECKS_MAX = 1024,    /* one second or so */
 	DEAR_CHECKS = 8,      /* that one check with a dear key counts for */
@@ -39,18 +37,6 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 pins were printed; 2 the command line is wrong, the file cannot be read or has no certificate, or the\n"
 	"server cannot be reached; 3 root's rights could not be given up.\n";
-
-static void print_time(int64_t seconds)
-{
-	time_t time = (time_t)seconds;
-	char text[64];
-	struct tm tm;
-
-	if (seconds == INT64_MIN || seconds == INT64_MAX || !gmtime_r(&time, &tm) ||
-	    !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
-		strcpy(text, "unreadable");
-	fputs(text, stdout);
-}
 
 /* Text that text_escape made, as a double-quoted YAML scalar; no more of it than a policy takes. */
 static void print_quoted(const char *text)
@@ -127,7 +113,7 @@ static size_t same_key(struct certificate *const *certificates, size_t index)
 static bool print_certificate(struct certificate *const *certificates, size_t count, size_t index, unsigned *budget)
 {
 	const struct certificate *certificate = certificates[index];
-	char pin[PIN_CHARS + 1];
+	char pin[PIN_CHARS + 1], from[TIME_TEXT_MAX], to[TIME_TEXT_MAX];
 	const char *name;
 	size_t same;
 
@@ -138,11 +124,10 @@ static bool print_certificate(struct certificate *const *certificates, size_t co
 	}
 	printf("%s, %s %u bits", kind(certificate, budget), certificate->key_algorithm, certificate->key_bits);
 	print_signed(certificates, count, index, budget);
-	printf("\n#   subject %s\n#   issuer  %s\n#   valid   ", certificate->subject, certificate->issuer);
-	print_time(certificate->not_before);
-	fputs(" to ", stdout);
-	print_time(certificate->not_after);
-	putchar('\n');
+	time_text(certificate->not_before, from);
+	time_text(certificate->not_after, to);
+	printf("\n#   subject %s\n#   issuer  %s\n#   valid   %s to %s\n", certificate->subject, certificate->issuer, from,
+	       to);
 	same = same_key(certificates, index);
 	if (same < index) {
 		printf("#   the same key as number %zu\n", same + 1);
@@ -171,29 +156,9 @@ static int print_all(const char *source, const char *verb, struct certificate **
 	for (size_t i = 0; i < count; i++)
 		any |= print_certificate(certificates, count, i, &budget);
 	certificates_free(certificates, count);
+	if (!any)
+		fprintf(stderr, "tlswarden pin: %s: no certificate that can be read\n", name);
 	return any ? EXIT_FINE : EXIT_USAGE;
-}
-
-/* For good. Only root has something to give up. */
-static int drop_rights(void)
-{
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -errno;
-	if (geteuid() != 0)
-		return 0;
-	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
-		return -errno;
-	return 0;
-}
-
-static int drop_rights_or_say(void)
-{
-	int r = drop_rights();
-
-	if (r < 0)
-		fprintf(stderr, "tlswarden pin: cannot give up root's rights: %s; run it as an ordinary user\n",
-			strerror(-r));
-	return r;
 }
 
 static int pin_file(const char *path)
@@ -208,12 +173,13 @@ static int pin_file(const char *path)
 		fprintf(stderr, "tlswarden pin: %s: %s\n", path, strerror(-r));
 		return EXIT_USAGE;
 	}
-	if (drop_rights_or_say() < 0)
+	if (rights_drop_or_say("pin") != EXIT_FINE)
 		return EXIT_CANNOT;
 	r = certificates_from_pem(text, len, &certificates, &count);
 	if (r < 0) {
 		fprintf(stderr, "tlswarden pin: %s: %s\n", path,
-			r == -ENODATA ? "no PEM certificate in it" : "a broken PEM block in it");
+			r == -ENODATA ? "no PEM certificate in it" :
+					"a PEM block in it is broken, or larger than certificates are");
 		return EXIT_USAGE;
 	}
 	return print_all(path, "has", certificates, count);
@@ -237,7 +203,7 @@ static int pin_host(const char *source, const char *host, const char *port)
 	CLEANUP_FREE char *error = NULL;
 	size_t count;
 
-	if (drop_rights_or_say() < 0)
+	if (rights_drop_or_say("pin") != EXIT_FINE)
 		return EXIT_CANNOT;
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGALRM, &late, NULL);
