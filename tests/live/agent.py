@@ -48,12 +48,12 @@ def same_file(a, b):
 class Agent:
     """Started at once; wait_started() returns when its probes are in place. stop() is safe in any state."""
 
-    def __init__(self, host, binary, policy=None, mode=None, name="agent"):
+    def __init__(self, host, binary, policy=None, mode=None, name="agent", more=(), events=("--events", "all")):
         self.host = host
         self.directory = host.temporary(name)
         self.output = os.path.join(self.directory, "events.jsonl")
         self.policy_path = os.path.join(self.directory, "policy.yaml")
-        args = [binary, "run", "--output", self.output, "--events", "all"]
+        args = [binary, "run", "--output", self.output, *events, *more]
         if policy is not None:
             self.write_policy(policy)
             args += ["--policy", self.policy_path]

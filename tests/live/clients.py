@@ -56,11 +56,11 @@ class Client:
         return servers.Server(fixtures.path(name + ".chain.pem"), fixtures.path(name + ".key"), serve=self.serve,
                               before=type(self).before, **options)
 
-    def start(self, host, server, ca):
-        """ca: the bundle it trusts, or None: it must not verify."""
+    def start(self, host, server, ca, before=()):
+        """ca: the bundle it trusts, or None: it must not verify. before: what executes it."""
         environment = {}
         args = self.command(server, ca, environment)
-        return Run(host.start_client(args, self.stdin, environment), self.served)
+        return Run(host.start_client(args, self.stdin, environment, before), self.served)
 
     def command(self, server, ca, environment):
         raise NotImplementedError

@@ -69,8 +69,11 @@ class Child:
         self.pid = self.process.pid
         if stdin:
             # Left open: some clients end the connection at the end of their input.
-            self.process.stdin.write(stdin.encode())
-            self.process.stdin.flush()
+            try:
+                self.process.stdin.write(stdin.encode())
+                self.process.stdin.flush()
+            except BrokenPipeError:     # it has ended already
+                pass
 
     @property
     def ended(self):
@@ -163,11 +166,12 @@ class Host:
         self.children.append(child)
         return child
 
-    def start_client(self, args, stdin=None, env=None):
-        """A child in the clients' mount namespace, with an environment that names no proxy and no user's settings."""
+    def start_client(self, args, stdin=None, env=None, before=()):
+        """A child in the clients' mount namespace, with an environment that names no proxy and no user's settings. before:
+        what executes it."""
         clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": self.directory, "LC_ALL": "C.UTF-8"}
         clean.update(env or {})
-        return self.start(["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--", *args], stdin, clean)
+        return self.start([*before, "nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--", *args], stdin, clean)
 
     def run(self, args, timeout=CHILD_LIMIT, **more):
         child = self.start(args, **more)

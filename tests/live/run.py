@@ -21,8 +21,8 @@ from fixtures import ROOT, Fixtures
 from host import Failure, Host, Unable, lock
 
 # In this order: the agent is started anew as seldom as possible.
-MODULES = ["test_refusals", "test_commands", "test_matrix", "test_mtls", "test_chains", "test_sockets", "test_audit",
-           "test_reload", "test_rotation", "test_life", "test_overflow", "test_demo"]
+MODULES = ["test_refusals", "test_commands", "test_offline", "test_pack", "test_matrix", "test_mtls", "test_chains", "test_sockets", "test_audit",
+           "test_reload", "test_named_files", "test_learn", "test_workload", "test_explain", "test_replay", "test_rotation", "test_life", "test_overflow", "test_demo"]
 TOOLS = ["curl", "wget", "git", "node", "openssl", "gnutls-cli", "kdig", "dig", "psql", "nginx", "ip", "ss", "nsenter",
          "unshare", "setpriv", "setarch", "gcc"]
 
@@ -49,10 +49,10 @@ class Environment:
             self.current = (kind, agent)
         return self.current[1]
 
-    def new_agent(self, policy=None, mode=None, name="agent"):
+    def new_agent(self, policy=None, mode=None, name="agent", more=()):
         """An agent of the test's own; any other is stopped first."""
         self.stop_agents()
-        agent = Agent(self.host, self.binary, policy, mode, name)
+        agent = Agent(self.host, self.binary, policy, mode, name, more)
         self.agents.append(agent)
         self.trace.append((agent.describe, 0))
         return agent.wait_started()

@@ -1,4 +1,8 @@
 """Chains that are odd: too long, too large, with a genuine certificate thrown in, or that OpenSSL cannot parse."""
+import hashlib
+import json
+import ssl
+
 import clients
 import servers
 from agent import get
@@ -133,6 +137,27 @@ def test_leaf_that_does_not_parse(env, name, tls):
     check(chain[0].get("error"), "the leaf's entry does not say that it does not parse")
     check(not any(entry["proven"] for entry in chain), "something is proven")
     equal(event, "tls.server.subject", None)
+
+
+@cases("nul-in-names", "newlines-in-names", "quotes-in-names", "escapes-in-names", "directions-in-names", "sans-10000",
+       "sans-of-each-kind", "serial-negative", "serial-of-5000-bytes", "extensions-3000", "constraints-1500",
+       "extension-nested-10000", "unknown-critical", "basic-huge-length", "time-of-letters", "size-just-too-large")
+def test_hostile_leaf(env, name):
+    """tests/fixtures/hostile.py, with the key of good-leaf: one event, of one line, with a verdict; it proves nothing."""
+    with open(env.fixtures.path(f"hostile/{name}.der"), "rb") as file:
+        der = file.read()
+    agent = env.agent("enforce")
+    chain = env.host.file("hostile.pem", ssl.DER_cert_to_PEM_cert(der))
+    server = serve(env, chain, "good-leaf", delay=servers.PATIENCE)
+    check(not run(env, clients.BY_NAME["curl"], server, None).wait(), "the client was served")
+    (event,) = agent.verifications(server.port)
+    check_violation(event, "localhost-issuer", "killed")
+    text = json.dumps(event, ensure_ascii=False)
+    check(not any(ord(letter) < 0x20 or 0x7f <= ord(letter) < 0xa0 or letter in "\u202e\u2066\u2028" for letter in text),
+          "a control character is in the event")
+    cut = get(event, "tlswarden.truncated")
+    check(not cut or len(der) > 32 << 10, "not all of it was seen")
+    check(cut or get(event, "tls.server.hash.sha256").lower() == hashlib.sha256(der).hexdigest(), "not the leaf's hash")
 
 
 def test_text_of_a_certificate_stays_one_line(env):

@@ -51,7 +51,7 @@ def test_pin_of_nothing(env):
 
 
 def test_help(env):
-    for command in ("run", "watch", "check", "pin"):
+    for command in ("run", "watch", "check", "test", "explain", "pin"):
         child = run(env, command, "--help")
         check(child.process.returncode == 0 and len(child.output) > 100, f"{command} --help")
     check(run(env, "nonsense").process.returncode == 2, "exit for an unknown command is not 2")

@@ -80,3 +80,15 @@ def test_broken_policy(env, kind):
 @cases("--nonsense", "--mode=nonsense", "--events=nonsense")
 def test_wrong_option(env, option):
     check_refused(run_refused(env, [], [option]), 2, "nonsense", "usage")
+
+
+def test_configuration(env):
+    """One in which everything is commented out says nothing, and is fine; what is wrong in it has a place."""
+    missing = ["--policy", "/nonexistent/policy.yaml"]
+    for text in ("", "# mode: audit\n\n  # output: -", "mode: audit\n"):
+        config = env.host.file("config.yaml", text)
+        check_refused(run_refused(env, [], ["--config", config, *missing]), 2, "/nonexistent/policy.yaml: no such file")
+    for text, place in (("polices: [x]\n", ":1:1: there is no such key"), ("# x\n\tmode: audit\n", ":2:1: not yaml"),
+                        ("- x\n", ":1:1: a mapping"), ("mode: off\n", ":1:7: audit")):
+        config = env.host.file("config.yaml", text)
+        check_refused(run_refused(env, [], ["--config", config, *missing]), 1, config + place)

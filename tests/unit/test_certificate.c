@@ -426,8 +426,9 @@ static int prove_without_files(char *const *texts, size_t count)
 /* The program for this test is started anew, so that nothing in OpenSSL is warm but what certificate_init warms. */
 static int main_without_files(void)
 {
-	static const char *const files[] = {"good-leaf.full.pem", "rsa-leaf.full.pem", "rsapss-leaf.full.pem",
-					    "ed25519-leaf.full.pem"};
+	static const char *const files[] = {"good-leaf.full.pem",    "rsa-leaf.full.pem",   "rsapss-leaf.full.pem",
+					    "ed25519-leaf.full.pem", "ed448-leaf.full.pem", "dsa-leaf.full.pem",
+					    "p384-leaf.full.pem",    "p521-leaf.full.pem"};
 	char *texts[ARRAY_SIZE(files)];
 	struct rlimit none = {0, 0};
 	size_t len;

@@ -44,6 +44,7 @@ static void a_message_arrives_whole(void **state)
 static void texts_without_an_end_get_one(void **state)
 {
 	struct message sent = {.tag = MESSAGE_KILL}, got;
+	static struct message process = {.tag = MESSAGE_KILLED};
 
 	(void)state;
 	memset(sent.text, 'x', sizeof(sent.text));
@@ -54,6 +55,14 @@ static void texts_without_an_end_get_one(void **state)
 	assert_int_equal(strlen(got.text), MESSAGE_TEXT - 1);
 	assert_int_equal(strlen(got.kill.rule), MESSAGE_RULE - 1);
 	assert_int_equal(strlen(got.kill.ruleset), MESSAGE_RULE - 1);
+	memset(process.process.cgroup, 'c', sizeof(process.process.cgroup));
+	memset(process.process.exe, 'e', sizeof(process.process.exe));
+	memset(process.process.user, 'u', sizeof(process.process.user));
+	assert_int_equal(message_send(ends[1], &process, -1), 0);
+	assert_int_equal(message_receive(ends[0], true, &got, NULL), 1);
+	assert_int_equal(strlen(got.process.cgroup), MESSAGE_CGROUP - 1);
+	assert_int_equal(strlen(got.process.exe), MESSAGE_PATH - 1);
+	assert_int_equal(strlen(got.process.user), MESSAGE_USER - 1);
 }
 
 static void a_length_beyond_its_field_is_dropped(void **state)
@@ -111,9 +120,15 @@ static void policies_arrive_whole(void **state)
 		{.file = "a.yaml", .text = with_nul, .len = sizeof(with_nul)},
 		{.file = "", .text = "", .len = 0},
 	};
+	struct policy_content items[] = {
+		{.data = with_nul, .len = sizeof(with_nul)},
+		{.error = ENOENT},
+		{.data = "", .len = 0},
+	};
 	struct policy_texts sent = {.sources = sources, .count = 2}, got = {};
+	struct policy_contents sent_contents = {.items = items, .count = 3}, contents = {};
 	struct message message = {.tag = MESSAGE_POLICIES}, received;
-	int fd = policy_texts_pack(&sent), passed = -1;
+	int fd = policy_pack(&sent, &sent_contents), passed = -1;
 
 	(void)state;
 	assert_true(fd >= 0);
@@ -121,28 +136,88 @@ static void policies_arrive_whole(void **state)
 	close(fd);
 	assert_int_equal(message_receive(ends[1], true, &received, &passed), 1);
 	assert_true(passed >= 0);
-	assert_int_equal(policy_texts_unpack(passed, &got), 0);
+	assert_int_equal(policy_unpack(passed, &got, &contents), 0);
 	close(passed);
 	assert_int_equal(got.count, 2);
 	assert_string_equal(got.sources[0].file, "a.yaml");
 	assert_int_equal(got.sources[0].len, sizeof(with_nul));
 	assert_memory_equal(got.sources[0].text, with_nul, sizeof(with_nul));
 	assert_int_equal(got.sources[1].len, 0);
+	assert_int_equal(contents.count, 3);
+	assert_int_equal(contents.items[0].len, sizeof(with_nul));
+	assert_memory_equal(contents.items[0].data, with_nul, sizeof(with_nul));
+	assert_null(contents.items[1].data);
+	assert_int_equal(contents.items[1].error, ENOENT);
+	assert_non_null(contents.items[2].data);
+	assert_int_equal(contents.items[2].len, 0);
 	policy_texts_clear(&got);
+	policy_contents_clear(&contents);
+}
+
+/* The pack of one policy with one file. */
+static int pack_of(size_t *ret_len)
+{
+	struct policy_source source = {.file = "a.yaml", .text = "name: x", .len = 7};
+	struct policy_content content = {.data = "crl", .len = 3};
+	struct policy_texts texts = {.sources = &source, .count = 1};
+	struct policy_contents contents = {.items = &content, .count = 1};
+	int fd = policy_pack(&texts, &contents);
+
+	assert_true(fd >= 0);
+	*ret_len = (size_t)lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+static void check_refused(int fd)
+{
+	struct policy_texts texts = {};
+	struct policy_contents contents = {};
+
+	assert_int_equal(policy_unpack(fd, &texts, &contents), -EPROTO);
+	assert_null(texts.sources);
+	assert_null(contents.items);
 }
 
 static void a_torn_pack_is_refused(void **state)
 {
-	struct policy_source source = {.file = "a.yaml", .text = "name: x", .len = 7};
-	struct policy_texts sent = {.sources = &source, .count = 1}, got = {};
-	int fd = policy_texts_pack(&sent);
+	size_t len;
+	int fd = pack_of(&len);
 
 	(void)state;
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, lseek(fd, 0, SEEK_END) - 1), 0);
-	lseek(fd, 0, SEEK_SET);
-	assert_int_equal(policy_texts_unpack(fd, &got), -EPROTO);
-	assert_int_equal(got.count, 0);
+	while (len-- > 0) {
+		assert_int_equal(ftruncate(fd, (off_t)len), 0);
+		check_refused(fd);
+	}
+	close(fd);
+}
+
+/* Each number in turn, among them counts and lengths, is far too large; memory for it is not even asked for. */
+static void a_pack_that_lies_is_refused(void **state)
+{
+	static const uint64_t lies[] = {UINT64_MAX, UINT64_MAX / 2, 1ULL << 40, 1000};
+	/* Offsets of: texts, length of the name, of the text, contents, length of the content (its error comes before it). */
+	static const off_t at[] = {0, 8, 22, 37, 53};
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(lies); k++) {
+			int fd = pack_of(&len);
+
+			assert_int_equal(pwrite(fd, &lies[k], sizeof(lies[k]), at[i]), sizeof(lies[k]));
+			check_refused(fd);
+			close(fd);
+		}
+}
+
+static void a_pack_with_more_behind_it_is_refused(void **state)
+{
+	size_t len;
+	int fd = pack_of(&len);
+
+	(void)state;
+	assert_int_equal(pwrite(fd, "x", 1, (off_t)len), 1);
+	check_refused(fd);
 	close(fd);
 }
 
@@ -156,7 +231,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_unexpected_descriptor_is_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_end_of_the_other_half_shows, setup, teardown),
 		cmocka_unit_test_setup_teardown(policies_arrive_whole, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_torn_pack_is_refused, setup, teardown),
+		cmocka_unit_test(a_torn_pack_is_refused),
+		cmocka_unit_test(a_pack_that_lies_is_refused),
+		cmocka_unit_test(a_pack_with_more_behind_it_is_refused),
 	};
 	return cmocka_run_group_tests_name("channel", tests, NULL, NULL);
 }

@@ -96,6 +96,10 @@ static void assert_keys(struct json_object *object, const char *path, const char
 #define X8(digits) digits digits digits digits digits digits digits digits
 #define SHA(digits) X8(digits) X8(digits) X8(digits) X8(digits)
 
+#define KEY_FIELDS                                                   \
+	"\"public_key_algorithm\":\"RSA\",\"public_key_size\":2048," \
+	"\"signature_algorithm\":\"sha256WithRSAEncryption\","
+
 /* The documented example, whole: names, order, forms. */
 static void killed_violation_is_the_documented_event(void **state)
 {
@@ -125,18 +129,21 @@ static void killed_violation_is_the_documented_event(void **state)
 			      "\"chain\":[{\"subject\":\"CN=1.1.1.1\",\"issuer\":\"CN=Fina RDC 2020,O=Financijska agencija,C=HR\","
 			      "\"serial\":\"0A0B\",\"sha256\":\"" SHA(
 				      "41") "\","
-					    "\"spki_sha256\":\"QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=\",\"not_before\":\"2024-02-18T12:00:00Z\","
-					    "\"not_after\":\"2025-02-18T12:00:00Z\",\"presented\":true,\"proven\":true},"
+					    "\"spki_sha256\":\"QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=\"," KEY_FIELDS
+					    "\"not_before\":\"2024-02-18T12:00:00Z\","
+					    "\"not_after\":\"2025-02-18T12:00:00Z\",\"presented\":true,\"application\":true,\"proven\":true,\"path\":0},"
 					    "{\"subject\":\"CN=Fina RDC 2020,O=Financijska agencija,C=HR\",\"issuer\":\"CN=Fina Root CA,C=HR\","
 					    "\"serial\":\"02\",\"sha256\":\"" SHA(
 						    "51") "\","
-							  "\"spki_sha256\":\"UlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlI=\",\"not_before\":\"2024-02-18T12:00:00Z\","
-							  "\"not_after\":\"2025-02-18T12:00:00Z\",\"presented\":true,\"proven\":true},"
+							  "\"spki_sha256\":\"UlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlI=\"," KEY_FIELDS
+							  "\"not_before\":\"2024-02-18T12:00:00Z\","
+							  "\"not_after\":\"2025-02-18T12:00:00Z\",\"presented\":true,\"application\":true,\"proven\":true,\"path\":1},"
 							  "{\"subject\":\"CN=Fina Root CA,C=HR\",\"issuer\":\"CN=Fina Root CA,C=HR\",\"serial\":\"01\","
 							  "\"sha256\":\"" SHA(
 								  "61") "\",\"spki_sha256\":\"YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI=\","
+									"" KEY_FIELDS
 									"\"not_before\":\"2024-02-18T12:00:00Z\",\"not_after\":\"2025-02-18T12:00:00Z\",\"presented\":false,"
-									"\"proven\":true,\"anchor\":true}],"
+									"\"proven\":true,\"path\":2,\"anchor\":true}],"
 									"\"socket\":{\"cookie\":\"4711\",\"how\":\"fd\"},"
 									"\"violations\":[{\"rule\":\"old-key\",\"ruleset\":\"lab\",\"reason\":\"2048 bits\",\"action\":\"log\"},"
 									"{\"rule\":\"resolver-issuer\",\"ruleset\":\"public-resolvers\",\"reason\":\"no key of @resolver-cas\","
@@ -296,7 +303,7 @@ static void unparsed_leaf_is_known_by_its_hash(void **state)
 	assert_keys(object, "tls.server", "hash");
 	assert_text(object, "tls.server.hash.sha256", SHA("F0"));
 	assert_int_equal(json_object_array_length(at(object, "tlswarden.chain")), 2);
-	assert_keys(object, "tlswarden.chain.0", "sha256 error presented proven");
+	assert_keys(object, "tlswarden.chain.0", "sha256 error presented application proven");
 	assert_text(object, "tlswarden.chain.0.error", "not DER");
 	assert_false(json_object_get_boolean(at(object, "tlswarden.chain.0.proven")));
 	assert_true(json_object_get_boolean(at(object, "tlswarden.chain.0.presented")));
@@ -316,7 +323,10 @@ static void unreadable_dates_are_left_out(void **state)
 	s.facts.certs[1].presented = false;
 	object = write_and_parse(&s);
 	assert_keys(object, "tls.server", "subject issuer hash x509");
-	assert_keys(object, "tlswarden.chain.0", "subject issuer serial sha256 spki_sha256 presented proven");
+	assert_keys(
+		object, "tlswarden.chain.0",
+		"subject issuer serial sha256 spki_sha256 public_key_algorithm public_key_size signature_algorithm presented "
+		"application proven path");
 	assert_text(object, "tlswarden.chain.1.not_after", "9999-12-31T23:59:59Z");
 	assert_false(json_object_get_boolean(at(object, "tlswarden.chain.1.presented")));
 	assert_null(at(object, "tlswarden.chain.1.anchor"));
