@@ -11,7 +11,7 @@ SHELL := /bin/bash
 BUILD ?= build
 PREFIX ?= /usr
 DESTDIR ?=
-VERSION := 0.1.0
+VERSION := 0.2.0
 CC := gcc
 CLANG := clang
 BPFTOOL = $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
@@ -47,9 +47,9 @@ UNIT := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(UNIT:tests/unit/%.c=$(BUILD)/unit/%)
 SKEL := $(BUILD)/warden.skel.h
 PROGRAM := $(BUILD)/tlswarden
-BENCH := $(BUILD)/bench/handshake $(BUILD)/bench/empty
+BENCH := $(BUILD)/bench/handshake $(BUILD)/bench/empty $(BUILD)/bench/rules
 
-.PHONY: all deps program run test test-unit test-live test-kernels demo bench lint install uninstall clean help
+.PHONY: all deps program run test test-unit test-live test-kernels demo bench lint fuzz fuzz-corpus coverage install uninstall clean help
 all:  ## install what is missing (as root), then build the program
 	$(Q)tests/deps build
 	$(Q)$(MAKE) program
@@ -64,6 +64,9 @@ run: all  ## run the agent in audit mode on the example policies; events on stan
 
 $(PROGRAM): $(BUILD)/user/main.o $(OBJ)
 	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+# The version is in these.
+$(BUILD)/user/main.o $(BUILD)/user/agent/judge.o: Makefile
 
 $(BUILD)/user/%.o: user/%.c
 	@mkdir -p $(@D)
@@ -80,7 +83,7 @@ $(SKEL): $(BUILD)/warden.bpf.o
 $(OBJ) $(SAN_OBJ): | $(SKEL)
 
 # --- tests: each part prints `N passed, N failed` as its last line; `make test` ends with their sum --------------------
-test:  ## everything that must pass: unit and live tests, the demo (as root)
+test:  ## everything that must pass: unit tests, PKITS, live tests, the demo (as root)
 	$(Q)tests/deps build test
 	$(Q)$(MAKE) program $(BUILD)/fixtures/.done units
 	$(Q)BUILD='$(abspath $(BUILD))' tests/run-all $(UNIT_BIN)
@@ -123,18 +126,25 @@ $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/san/libunits.a $(BUILD)/fixtures/.do
 
 .SECONDARY: $(UNIT_BIN:%=%.o)
 
-$(BUILD)/fixtures/.done: tests/fixtures/make.sh
+$(BUILD)/fixtures/.done: $(wildcard tests/fixtures/*.sh tests/fixtures/*.py)
 	$(call say,FIXT,$(@D))mkdir -p $(@D) && bash tests/fixtures/make.sh $(@D) && touch $@
 
 # --- bench ----------------------------------------------------------------------------------------------------------
-bench:  ## handshakes per second: without the agent, with it, with an empty return probe (as root, about 4 minutes)
+bench:  ## what many rules cost; handshakes per second without the agent, with it, with an empty return probe (as root, about 5 minutes)
 	$(Q)tests/deps build test
 	$(Q)$(MAKE) program $(BUILD)/fixtures/.done $(BENCH)
+	$(Q)$(BUILD)/bench/rules
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
 
 $(BUILD)/bench/handshake: tests/bench/handshake.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $< $(LDLIBS) -o $@
+
+# Pure code only.
+PURE_OBJ := $(filter $(BUILD)/user/util/% $(BUILD)/user/x509/% $(BUILD)/user/policy/%,$(OBJ))
+$(BUILD)/bench/rules: tests/bench/rules.c tests/bench/rules_world.c tests/bench/rules_world.h $(PURE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(filter-out -MMD -MP,$(CPPFLAGS)) $(CFLAGS) $(LDFLAGS) $(filter-out %.h,$^) $(LDLIBS) -o $@
 
 $(BUILD)/bench/empty.bpf.o: tests/bench/empty.bpf.c
 	@mkdir -p $(@D)
@@ -146,6 +156,47 @@ $(BUILD)/bench/empty.skel.h: $(BUILD)/bench/empty.bpf.o
 # The site is picked by the agent's own code, so that both probes sit on the same instruction.
 $(BUILD)/bench/empty: tests/bench/empty.c $(BUILD)/bench/empty.skel.h $(BUILD)/user/library/site.o
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -I$(BUILD)/bench $(LDFLAGS) $< $(BUILD)/user/library/site.o $(LDLIBS) -o $@
+
+# --- fuzzing and coverage ---------------------------------------------------------------------------------------------
+# Only what parses an attacker's bytes is built for it, by clang; FUZZ_TARGETS="path graph" picks some.
+FUZZ_SECONDS ?= 30
+FUZZ_TARGETS ?= certificate graph path trust crl pem ct_list policy test_file event cgroup
+FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FUZZ_CFLAGS := -std=gnu11 -O1 -g $(WARN) $(FUZZ_SAN)
+FUZZ_OBJ := $(patsubst %.c,$(BUILD)/fuzz/%.o,$(sort $(wildcard user/util/*.c user/x509/*.c user/policy/*.c user/event/*.c)))
+FUZZ_SHARED := $(patsubst %,$(BUILD)/fuzz/tests/fuzz/%.o,fuzz der_mutate path_check problems_check)
+FUZZ_BIN := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
+
+fuzz:  ## libFuzzer on each parser for FUZZ_SECONDS (30), two at a time; what it finds stays in the build directory
+	$(Q)tests/deps build test
+	$(Q)$(MAKE) $(FUZZ_BIN) $(BUILD)/fuzz/seeds/.done
+	$(Q)BUILD='$(abspath $(BUILD))' FUZZ_SECONDS='$(FUZZ_SECONDS)' tests/fuzz/run $(FUZZ_BIN)
+
+fuzz-corpus: $(FUZZ_BIN) $(BUILD)/fuzz/seeds/.done  ## keep in tests/fuzz/corpus what `make fuzz` has found and is new
+	$(Q)BUILD='$(abspath $(BUILD))' tests/fuzz/merge $(FUZZ_BIN)
+
+$(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(FUZZ_SHARED) $(BUILD)/fuzz/libfuzzed.a
+	$(call say,FUZZ,$@)$(CLANG) -fsanitize=fuzzer $(FUZZ_SAN) $^ $(LDLIBS) -o $@
+
+$(BUILD)/fuzz/libfuzzed.a: $(FUZZ_OBJ)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CLANG,$<)$(CLANG) -fsanitize=fuzzer-no-link $(CPPFLAGS) $(FUZZ_CFLAGS) -c $< -o $@
+
+$(BUILD)/fuzz/seeds/.done: tests/fuzz/seeds.py $(BUILD)/fixtures/.done $(wildcard deploy/policies/*.yaml)
+	$(Q)rm -rf $(@D) && mkdir -p $(@D) && $(PYTHON) tests/fuzz/seeds.py $(BUILD)/fixtures $(@D) && touch $@
+
+# The unit tests once more, without sanitizers, in a build directory of their own. Without warnings: the other build gives
+# them, and what gcc guesses of lengths without optimizing is not worth reading.
+COVERAGE := --coverage -O0 -w
+coverage:  ## lines of user/policy and user/x509 that the unit tests cover; fails below 90 %
+	$(Q)tests/deps build test
+	$(Q)$(MAKE) BUILD='$(BUILD)/cov' SAN='$(COVERAGE)' units
+	$(Q)find '$(BUILD)/cov' -name '*.gcda' -delete
+	$(Q)$(MAKE) BUILD='$(BUILD)/cov' SAN='$(COVERAGE)' test-unit
+	$(Q)tests/coverage '$(BUILD)/cov'
 
 # --- the rest -------------------------------------------------------------------------------------------------------
 lint:  ## formatting, second compiler, static analysis, layers, scripts
@@ -161,11 +212,14 @@ MAN = $(DESTDIR)$(PREFIX)/share/man/man8
 ETC = $(DESTDIR)/etc/tlswarden
 install: all  ## install program, unit, example configuration and policies, documents, man page (DESTDIR, PREFIX)
 	$(call say,INSTALL,$(SBIN)/tlswarden)install -D -m 755 $(PROGRAM) $(SBIN)/tlswarden
-	$(Q)install -d $(UNITS) $(DOC)/docs $(ETC)/policies.d
+	$(Q)install -d $(UNITS) $(DOC)/docs $(DOC)/policies/tests/chains $(ETC)/policies.d
 	$(Q)sed 's|/usr/sbin/|$(PREFIX)/sbin/|' deploy/tlswarden.service > $(UNITS)/tlswarden.service
 	$(Q)chmod 644 $(UNITS)/tlswarden.service
 	$(Q)install -m 644 LICENSE CHANGELOG.md README.md $(DOC)
 	$(Q)install -m 644 $(wildcard docs/*.md) $(DOC)/docs
+	$(Q)install -m 644 $(wildcard deploy/policies/*.yaml) $(DOC)/policies
+	$(Q)install -m 644 $(wildcard deploy/policies/tests/*.yaml) $(DOC)/policies/tests
+	$(Q)install -m 644 $(wildcard deploy/policies/tests/chains/*.pem) $(DOC)/policies/tests/chains
 	$(Q)install -D -m 644 docs/tlswarden.8 $(MAN)/tlswarden.8
 	$(Q)for file in tlswarden.yaml $(patsubst deploy/policies/%,policies.d/%,$(wildcard deploy/policies/*.yaml)); do \
 		[ -e $(ETC)/$$file ] || install -m 644 deploy/$${file/policies.d/policies} $(ETC)/$$file || exit 1; done
@@ -179,4 +233,4 @@ clean:  ## remove everything that was built
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /\1\t/' | expand -t 12
 
--include $(wildcard $(BUILD)/user/*.d $(BUILD)/user/*/*.d $(BUILD)/san/user/*/*.d $(BUILD)/unit/*.d $(BUILD)/bench/*.d)
+-include $(wildcard $(BUILD)/user/*.d $(BUILD)/user/*/*.d $(BUILD)/san/user/*/*.d $(BUILD)/unit/*.d $(BUILD)/bench/*.d $(BUILD)/fuzz/user/*/*.d $(BUILD)/fuzz/tests/fuzz/*.d)
