@@ -337,7 +337,8 @@ static void test_bad_paths_in_front(void **state)
 	scene_add(&scene, maker_certificate(&(struct maker){"ca", "root", ca, root, 3, .basic = "CA:FALSE"}));
 	scene_add(&scene, maker_certificate(&(struct maker){"ca", "root", ca, root, 4, CA_EXTENSIONS,
 							    .constraints = "critical,excluded;DNS:example"}));
-	scene_add(&scene, maker_certificate(&(struct maker){"ca", "root", ca, root, 5, CA_EXTENSIONS,
+	/* With a policy, because OpenSSL 3.0.20 leaks the constraints of a certificate that has none. */
+	scene_add(&scene, maker_certificate(&(struct maker){"ca", "root", ca, root, 5, CA_EXTENSIONS, .policies = "1.2.3.4",
 							    .policy_constraints = "requireExplicitPolicy:0"}));
 	scene_store(&scene, maker_certificate(&(struct maker){"root", "root", root, root, CA_EXTENSIONS}));
 	/* What is said is of the first that is fit by itself. */
