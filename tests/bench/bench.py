@@ -78,7 +78,8 @@ class Agent(Machine):
 
     def __enter__(self):
         self.events = pathlib.Path(self.paths.scratch, f"events-{time.monotonic_ns()}.jsonl")
-        command = [self.paths.agent, "run", "--events", "all", "--mode", "audit", "--output", str(self.events)]
+        command = [self.paths.agent, "run", "--events", "all", "--mode", "audit", "--output", str(self.events),
+                   "--config", "/dev/null"]       # not the one that is installed on this machine
         if self.paths.policy:
             command += ["--policy", self.paths.policy]
         self.log = open(self.events.with_suffix(".log"), "w+")

@@ -57,6 +57,11 @@ class Agent:
         if policy is not None:
             self.write_policy(policy)
             args += ["--policy", self.policy_path]
+        # Without these it would take the settings and policies that are installed on this machine.
+        if policy is None and "--policy" not in more:
+            args += ["--policy", host.temporary("no-policies")]
+        if "--config" not in more:
+            args += ["--config", host.file("no-settings.yaml", "")]
         if mode:
             args += ["--mode", mode]
         self.events = []

@@ -103,7 +103,8 @@ def test_end_while_nobody_reads(env):
             os.write(writer, bytes(4096))
     except BlockingIOError:
         os.set_blocking(writer, True)
-    process = subprocess.Popen([env.binary, "run", "--output", "-", "--events", "all"], stdout=writer,
+    process = subprocess.Popen([env.binary, "run", "--config", env.host.file("no-settings.yaml", ""), "--policy",
+                                env.host.temporary("no-policies"), "--output", "-", "--events", "all"], stdout=writer,
                                stderr=subprocess.PIPE)
     try:
         time.sleep(1)
