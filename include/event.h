@@ -23,6 +23,7 @@ struct event_context {
 	size_t build_id_len;
 	uint64_t socket_cookie; /* 0: unknown */
 	const char *socket_how; /* "fd", "thread", "unknown" */
+	bool udp;               /* else TCP */
 };
 
 enum action_result { RESULT_NONE, RESULT_WOULD_KILL, RESULT_KILLED, RESULT_PROCESS_KILLED, RESULT_REJECTED, RESULT_FAILED };
@@ -36,6 +37,7 @@ struct event_verification {
 	uint64_t latency_verdict_us; /* from the verification's end to the verdict */
 	uint64_t latency_action_us;  /* from the verification's end to the action's answer; 0 if none was asked */
 	uint64_t lost_before;        /* verifications known lost so far */
+	bool retroactive;            /* verified before the policy was loaded that is broken */
 	bool certificates;           /* with the DER of every certificate, if the line has room for all of them */
 };
 

@@ -287,6 +287,36 @@ static void server_role_turns_the_ends_round(void **state)
 	assert_text(object, "tlswarden.role", "server");
 }
 
+static void what_a_socket_is_of(void **state)
+{
+	CLEANUP_PUT struct json_object *tcp = NULL, *udp = NULL;
+	struct sample s;
+
+	(void)state;
+	sample_init(&s);
+	tcp = write_and_parse(&s);
+	assert_text(tcp, "network.transport", "tcp");
+	s.v.context.udp = true;
+	udp = write_and_parse(&s);
+	assert_text(udp, "network.transport", "udp");
+}
+
+static void what_was_verified_earlier_says_so(void **state)
+{
+	CLEANUP_PUT struct json_object *usual = NULL, *object = NULL;
+	struct sample s;
+
+	(void)state;
+	sample_init(&s);
+	usual = write_and_parse(&s);
+	assert_null(at(usual, "tlswarden.retroactive"));
+	s.v.retroactive = true;
+	object = write_and_parse(&s);
+	assert_true(json_object_get_boolean(at(object, "tlswarden.retroactive")));
+	assert_keys(object, "tlswarden",
+		    "role library verify chain socket violations policy action retroactive latency_us lost_before");
+}
+
 static void unparsed_leaf_is_known_by_its_hash(void **state)
 {
 	CLEANUP_PUT struct json_object *object = NULL;
@@ -465,7 +495,7 @@ static void agent_events_nest_their_details(void **state)
 		{"policy-loaded", "host", "change"},     {"policy-rejected", "host", "info"},
 		{"policy-expired", "host", "change"},    {"library-attached", "host", "info"},
 		{"library-unsupported", "host", "info"}, {"events-lost", "host", "info"},
-		{"gate-timeout", "host", "info"},        {"sink-failed", "host", "info"},
+		{"sink-failed", "host", "info"},
 	};
 	static const struct event_detail details[] = {
 		{"library.path", "/lib/\n/libssl.so", 0},
@@ -520,6 +550,8 @@ int main(void)
 		cmocka_unit_test(failed_action_tells_why),
 		cmocka_unit_test(peer_verified_has_no_rule),
 		cmocka_unit_test(server_role_turns_the_ends_round),
+		cmocka_unit_test(what_a_socket_is_of),
+		cmocka_unit_test(what_was_verified_earlier_says_so),
 		cmocka_unit_test(unparsed_leaf_is_known_by_its_hash),
 		cmocka_unit_test(unreadable_dates_are_left_out),
 		cmocka_unit_test(unknown_things_are_left_out),

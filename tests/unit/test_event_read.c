@@ -427,6 +427,8 @@ static void verdict_and_process_are_read(void **state)
 	(void)state;
 	sample_init(&s);
 	s.facts.exe = s.v.context.exe = "/opt/new\nline";
+	s.v.context.udp = s.v.retroactive = true;
+	s.v.result = RESULT_REJECTED;
 	line = event_verification_json(&s.head, &s.v);
 	event = read_back(line, NULL);
 	assert_int_equal(event.time_us, s.head.time_us);

@@ -27,6 +27,11 @@ static void watch_lines_have_columns(void **state)
 	assert_line(&s, false,
 		    "01:02:03.123 curl[812]        1.1.1.1:853         one.one.one.one          "
 		    "Fina RDC 2020        VIOLATION resolver-issuer and 1 more (killed)\n");
+	s.v.retroactive = true;
+	assert_line(&s, false,
+		    "01:02:03.123 curl[812]        1.1.1.1:853         one.one.one.one          "
+		    "Fina RDC 2020        VIOLATION resolver-issuer and 1 more (killed) [verified earlier]\n");
+	s.v.retroactive = false;
 	s.verdict.count = 1;
 	s.verdict.strongest = 0;
 	s.v.result = RESULT_NONE;

@@ -7,11 +7,11 @@
  * Bounds: EVENT_LINE_MAX holds because every text is cut (object.h) and every list has its own bound below. */
 #include "event.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "chain.h"
 #include "object.h"
+#include "parties.h"
 #include "util.h"
 #include "words.h"
 
@@ -63,71 +63,22 @@ static struct json_object *event_block(const struct event_head *head, const stru
 	return event;
 }
 
-static struct json_object *process_block(const struct event_verification *v)
-{
-	const struct event_context *context = &v->context;
-	struct json_object *process = object_begin(), *user = object_begin();
-	char text[64];
-
-	if (context->pid)
-		object_count(process, "pid", context->pid);
-	object_raw(process, "executable", context->exe ? context->exe : v->facts->exe, PATH_TEXT_MAX);
-	object_text(process, "name", context->comm, ID_TEXT_MAX);
-	if (context->pid && context->start_ticks) {
-		snprintf(text, sizeof(text), "%" PRIu32 "-%" PRIu64, context->pid, context->start_ticks);
-		object_text(process, "entity_id", text, ID_TEXT_MAX);
-	}
-	if (v->facts->uid != UINT32_MAX) { /* (uid_t)-1 is no user */
-		snprintf(text, sizeof(text), "%" PRIu32, v->facts->uid);
-		object_text(user, "id", text, ID_TEXT_MAX);
-	}
-	object_raw(user, "name", v->facts->user, ID_TEXT_MAX);
-	object_child(process, "user", user);
-	return process;
-}
-
-static void put_workload(struct json_object *object, const struct event_context *context)
-{
-	struct json_object *container = object_begin(), *service = object_begin();
-
-	object_raw(container, "id", context->container, ID_TEXT_MAX);
-	object_child(object, "container", container);
-	object_raw(service, "name", context->unit, ID_TEXT_MAX);
-	object_child(object, "service", service);
-}
-
-static struct json_object *endpoint(const struct address *address, uint16_t port)
-{
-	struct json_object *object = object_begin();
-	char ip[ADDRESS_TEXT_MAX];
-
-	if (address->len) {
-		address_format(address, ip);
-		object_text(object, "ip", ip, ID_TEXT_MAX);
-		if (port)
-			object_number(object, "port", port);
-	}
-	return object;
-}
-
-/* The source is the TLS client, whichever end of the connection is ours. */
-static void put_connection(struct json_object *object, const struct event_verification *v)
+static void put_parties(struct json_object *object, const struct event_verification *v)
 {
 	const struct facts *facts = v->facts;
-	struct json_object *local = endpoint(&facts->local, facts->local_port);
-	struct json_object *peer = endpoint(&facts->peer, facts->peer_port);
-	struct json_object *network = object_begin();
-	bool server = facts->role == FACTS_ROLE_SERVER;
-	uint8_t len = facts->peer.len ? facts->peer.len : facts->local.len;
+	const struct event_context *context = &v->context;
+	const struct connection connection = {.role = facts->role,
+					      .local = &facts->local,
+					      .peer = &facts->peer,
+					      .local_port = facts->local_port,
+					      .peer_port = facts->peer_port,
+					      .server_name = facts->server_name,
+					      .context = context};
 
-	object_text(server ? local : peer, "domain", facts->server_name, TEXT_MAX);
-	object_child(object, "source", server ? peer : local);
-	object_child(object, "destination", server ? local : peer);
-	if (len || v->context.socket_cookie)
-		object_text(network, "transport", "tcp", ID_TEXT_MAX);
-	if (len)
-		object_text(network, "type", len == 4 ? "ipv4" : "ipv6", ID_TEXT_MAX);
-	object_child(object, "network", network);
+	object_child(object, "process",
+		     process_json(context, context->exe ? context->exe : facts->exe, facts->uid, facts->user));
+	put_workload(object, context);
+	put_connection(object, &connection);
 }
 
 static struct json_object *x509_block(const struct certificate *leaf)
@@ -210,19 +161,6 @@ static struct json_object *verify_block(const struct facts *facts)
 	object_text(verify, "mode", facts->verify_mode, ID_TEXT_MAX);
 	object_text(verify, "expected_host", facts->expected_host, TEXT_MAX);
 	return verify;
-}
-
-static struct json_object *socket_block(const struct event_context *context)
-{
-	struct json_object *socket = object_begin();
-	char cookie[32];
-
-	if (context->socket_cookie) { /* text: JSON's readers hold numbers in 53 bits */
-		snprintf(cookie, sizeof(cookie), "%" PRIu64, context->socket_cookie);
-		object_text(socket, "cookie", cookie, ID_TEXT_MAX);
-	}
-	object_text(socket, "how", context->socket_how, ID_TEXT_MAX);
-	return socket;
 }
 
 static struct json_object *violations_block(const struct verdict *verdict)
@@ -316,11 +254,13 @@ static struct json_object *tlswarden_block(const struct event_verification *v)
 	put_gaps(own, facts);
 	if (leaf && leaf->parsed)
 		put_names(own, leaf);
-	object_child(own, "socket", socket_block(&v->context));
+	object_child(own, "socket", socket_json(&v->context));
 	object_child(own, "violations", violations_block(v->verdict));
 	put_left_out(own, "violations_left_out", v->verdict->count, VIOLATIONS_SHOWN);
 	object_child(own, "policy", policy_block(strongest(v->verdict)));
 	object_child(own, "action", action_block(v));
+	if (v->retroactive)
+		object_flag(own, "retroactive", true);
 	object_count(latency, "verdict", v->latency_verdict_us);
 	if (v->latency_action_us)
 		object_count(latency, "action", v->latency_action_us);
@@ -353,9 +293,7 @@ static struct json_object *whole_event(const struct event_head *head, const stru
 	struct json_object *object = object_event(head, event_block(head, v));
 	struct json_object *tls = tls_block(v->facts), *own = tlswarden_block(v);
 
-	object_child(object, "process", process_block(v));
-	put_workload(object, &v->context);
-	put_connection(object, v);
+	put_parties(object, v);
 	if (v->certificates && v->facts->certs_count && !(certificates && put_certificates(tls, v->facts)))
 		object_flag(own, "certificates_left_out", true);
 	object_child(object, "tls", tls);

@@ -152,6 +152,9 @@ static enum event_kind kind_of(struct reading *reading, struct json_object *root
 		return EVENT_FOREIGN;
 	if (dataset && strcmp(dataset, "tlswarden.agent") == 0)
 		return EVENT_OTHER;
+	/* A connection without a verification to judge. */
+	if (strcmp(action, "gate-timeout") == 0)
+		return field_object(reading, root, "tlswarden.gate") ? EVENT_OTHER : EVENT_FOREIGN;
 	if (strcmp(action, "peer-verified") != 0 && strcmp(action, "policy-violation") != 0)
 		return EVENT_FOREIGN;
 	return field_object(reading, root, "tlswarden") ? EVENT_VERIFICATION : EVENT_FOREIGN;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "gate_event.h"
 #include "util.h"
 
 static struct event_head head_next(struct sink *sink)
@@ -84,6 +85,13 @@ bool sink_verification(struct sink *sink, const struct event_verification *verif
 
 	return sink_line(sink, sink->text ? event_verification_text(&head, verification, sink->colour) :
 					    event_verification_json(&head, verification));
+}
+
+bool sink_gate(struct sink *sink, const struct event_gate *gate)
+{
+	struct event_head head = head_next(sink);
+
+	return sink_line(sink, sink->text ? event_gate_text(&head, gate, sink->colour) : event_gate_json(&head, gate));
 }
 
 bool sink_agent(struct sink *sink, const char *action, const char *outcome, const struct event_detail *details, size_t count)

@@ -6,7 +6,7 @@
  * the rest is escaped here.
  * Bounds: names are cut at their column's limit: from the left for host names, whose end says whose they are, from the
  * right for others. Addresses and the verdict are never cut. */
-#include "event.h"
+#include "gate_event.h"
 
 #include <string.h>
 #include <time.h>
@@ -103,14 +103,14 @@ static char *process_text(const struct event_context *context)
 	return context->pid ? xasprintf("%s[%u]", comm, context->pid) : TAKE_PTR(comm);
 }
 
-static char *peer_text(const struct facts *facts)
+static char *peer_text(const struct address *peer, uint16_t port)
 {
 	char ip[ADDRESS_TEXT_MAX];
 
-	if (facts->peer.len == 0)
+	if (peer->len == 0)
 		return xstrdup("?");
-	address_format(&facts->peer, ip);
-	return xasprintf(facts->peer.len == 16 ? "[%s]:%u" : "%s:%u", ip, facts->peer_port);
+	address_format(peer, ip);
+	return xasprintf(peer->len == 16 ? "[%s]:%u" : "%s:%u", ip, port);
 }
 
 /* The name that the client asked for, or else the one the application checks, or else one that the certificate has. */
@@ -243,18 +243,24 @@ static void add_verify(struct line *line, const struct facts *facts, bool colour
 	line_add(line, text ? text : "off", colour ? YELLOW : NULL);
 }
 
+/* The columns up to the peer's. */
+static void add_front(struct line *line, const struct event_head *head, const char *process, const char *peer, bool colour)
+{
+	add_time(line, head, colour);
+	line_to(line, AT_PROCESS);
+	line_add(line, process, NULL);
+	line_to(line, AT_PEER);
+	line_add(line, peer, NULL);
+}
+
 char *event_verification_text(const struct event_head *head, const struct event_verification *verification, bool colour)
 {
 	const struct facts *facts = verification->facts;
-	CLEANUP_FREE char *process = process_text(&verification->context), *peer = peer_text(facts);
+	CLEANUP_FREE char *process = process_text(&verification->context), *peer = peer_text(&facts->peer, facts->peer_port);
 	CLEANUP_FREE char *name = name_text(facts), *issuer = issuer_text(facts);
 	struct line line = {0};
 
-	add_time(&line, head, colour);
-	line_to(&line, AT_PROCESS);
-	line_add(&line, process, NULL);
-	line_to(&line, AT_PEER);
-	line_add(&line, peer, NULL);
+	add_front(&line, head, process, peer, colour);
 	line_to(&line, AT_NAME);
 	line_add(&line, name, NULL);
 	line_to(&line, AT_ISSUER);
@@ -266,6 +272,43 @@ char *event_verification_text(const struct event_head *head, const struct event_
 		add_verify(&line, facts, colour);
 	if (facts->truncated)
 		line_add(&line, " [certificates missing]", colour ? YELLOW : NULL);
+	if (verification->retroactive)
+		line_add(&line, " [verified earlier]", colour ? YELLOW : NULL);
+	line_add(&line, "\n", NULL);
+	return line.text;
+}
+
+static char *gate_result_text(const struct event_gate *gate)
+{
+	const char *why = gate->result_reason ? gate->result_reason : "unknown";
+	CLEANUP_FREE char *reason = text_escape(why, strlen(why));
+
+	if (gate->result == RESULT_FAILED)
+		return xasprintf("FAILED: %s", reason);
+	return xstrdup(gate->result == RESULT_KILLED ? "killed" : "let go");
+}
+
+/* "… 1.1.1.1:853         -                        -                    no verdict in time: killed" */
+char *event_gate_text(const struct event_head *head, const struct event_gate *gate, bool colour)
+{
+	static const char *const reasons[] = {
+		[GATE_REASON_TIMEOUT] = "no verdict in time",
+		[GATE_REASON_FULL] = "too many wait for a verdict",
+		[GATE_REASON_AGENT_ENDED] = "the agent ended before a verdict",
+	};
+	CLEANUP_FREE char *process = process_text(&gate->context), *peer = peer_text(&gate->peer, gate->peer_port);
+	CLEANUP_FREE char *result = gate_result_text(gate), *text = NULL;
+	struct line line = {0};
+
+	text = xasprintf("%s: %s (%llu packets, %llu ms)", reasons[gate->reason], result, (unsigned long long)gate->held,
+			 (unsigned long long)gate->waited_us / 1000);
+	add_front(&line, head, process, peer, colour);
+	line_to(&line, AT_NAME);
+	line_add(&line, "-", NULL);
+	line_to(&line, AT_ISSUER);
+	line_add(&line, "-", NULL);
+	line_to(&line, AT_VERDICT);
+	line_add(&line, text, colour ? RED : NULL);
 	line_add(&line, "\n", NULL);
 	return line.text;
 }

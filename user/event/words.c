@@ -18,6 +18,13 @@ static const char *const results[] = {
 _Static_assert(ARRAY_SIZE(results) == RESULT_FAILED + 1, "a result without a name");
 const struct words result_words = WORDS(results);
 
+static const char *const gate_reasons[] = {
+	[GATE_REASON_TIMEOUT] = "timeout",
+	[GATE_REASON_FULL] = "full",
+	[GATE_REASON_AGENT_ENDED] = "agent-ended",
+};
+const struct words gate_words = WORDS(gate_reasons);
+
 /* VERIFY_PENDING reads "off": an event is written when the waiting is over, and then nobody has verified. */
 static const char *const verifications[] = {
 	[VERIFY_OK] = "ok",   [VERIFY_FAILED] = "failed", [VERIFY_FAILED_IGNORED] = "failed-ignored",

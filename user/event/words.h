@@ -4,7 +4,7 @@
 #define EVENT_WORDS_H
 
 #include "certificate.h"
-#include "event.h"
+#include "gate_event.h"
 
 /* Indexed by the enum; an entry may be NULL, or repeat: then the first of them is what is read. */
 struct words {
@@ -12,6 +12,7 @@ struct words {
 	size_t count;
 };
 extern const struct words result_words; /* enum action_result */
+extern const struct words gate_words;   /* enum gate_reason */
 extern const struct words verify_words; /* enum verify_result; VERIFY_PENDING is written as "off" */
 extern const struct words role_words;   /* enum facts_role */
 extern const struct words library_words;
