@@ -49,9 +49,10 @@ struct facts {
 	const char *user;             /* name of the user, or NULL */
 	const char *unit, *container; /* from the cgroup (cgroup.h), escaped; or NULL: none, or the process has gone */
 	uint32_t uid;
-	bool without_der;  /* from a log without the certificates' bytes: what needs them cannot be judged */
-	bool without_keys; /* from a log that tells only the leaf's key and signature algorithm */
-	bool truncated;    /* certificates are missing: nothing is proven */
+	bool process_unasked; /* exe, user, unit and container are not known yet: a rule that looks at them may be broken */
+	bool without_der;     /* from a log without the certificates' bytes: what needs them cannot be judged */
+	bool without_keys;    /* from a log that tells only the leaf's key and signature algorithm */
+	bool truncated;       /* certificates are missing: nothing is proven */
 	bool lost;     /* truncated, and some of what is missing was lost here; else it is what the peer sent that did it */
 	bool path_cut; /* the search for the path met a bound: there may be a longer one */
 	struct fact_cert certs[FACTS_CERTS_MAX]; /* certs[0] is the leaf, if certs_count > 0 */

@@ -57,6 +57,9 @@ const char *policies_mode(const struct policies *policies, size_t index, bool au
 bool policies_allow(const struct policies *policies, const char *ruleset, const char *rule, enum action action,
 		    bool audit_only, int64_t now);
 
+/* True if some policy enforces at this time and a rule of it kills: then there is something to gate for. */
+bool policies_kill(const struct policies *policies, bool audit_only, int64_t now);
+
 /* --- files that policies name -------------------------------------------------------------------------------------- */
 
 enum policy_file_kind { POLICY_TRUST_STORE, POLICY_CT_LOGS, POLICY_CRL };

@@ -263,11 +263,18 @@ static const char *const verifies[] = {
 	[VERIFY_OFF] = "off",
 };
 
+static bool asks_process(enum criterion_kind kind)
+{
+	return kind == MATCH_EXE || kind == MATCH_USER || kind == MATCH_UNIT || kind == MATCH_CONTAINER;
+}
+
 bool criterion_holds(const struct criterion *criterion, const struct facts *facts, bool doubt)
 {
 	const struct set *set = criterion->set;
 	bool pending = facts->verify == VERIFY_PENDING;
 
+	if (facts->process_unasked && asks_process(criterion->kind))
+		return doubt;
 	switch (criterion->kind) {
 	case MATCH_ANY:
 		return true;

@@ -178,6 +178,20 @@ bool policies_allow(const struct policies *policies, const char *ruleset, const 
 	return false;
 }
 
+bool policies_kill(const struct policies *policies, bool audit_only, int64_t now)
+{
+	for (size_t i = 0; i < policies->count; i++) {
+		const struct policy *policy = policies->items[i];
+
+		if (policy_has_expired(policy, now) || !policy_enforces(policy, audit_only, now))
+			continue;
+		for (size_t j = 0; j < policy->rules_count; j++)
+			if (policy->by_id[j]->action >= ACTION_KILL)
+				return true;
+	}
+	return false;
+}
+
 bool policies_ask_process(const struct policies *policies)
 {
 	return policies->ask_process;
