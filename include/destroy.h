@@ -1,4 +1,5 @@
-/* Ends one TCP connection, named by its cookie. Privileged: CAP_NET_ADMIN in the socket's network namespace. */
+/* Ends one connection, named by its cookie; or says whether it is open. Privileged: CAP_NET_ADMIN in the socket's network
+ * namespace. TCP, and UDP sockets that are connected. */
 #ifndef DESTROY_H
 #define DESTROY_H
 
@@ -10,5 +11,8 @@
  * up by addresses and destroys it only if the cookie is that one. 0; -ENOENT: it is gone already; -EOPNOTSUPP: the kernel
  * has no CONFIG_INET_DIAG_DESTROY; other -errno. The caller's own namespace is restored, or the process ends. */
 int socket_destroy(int netns_fd, const struct record_socket *socket);
+
+/* 0: there is such a socket, and it is not closed; -ENOENT: there is none; other -errno. */
+int socket_look(int netns_fd, const struct record_socket *socket);
 
 #endif

@@ -2,9 +2,11 @@
  *
  * One verification is one RECORD_VERIFY, followed in the ring (others may lie between) by one RECORD_CERT for each distinct
  * certificate, all with the same id; they are all there when the RECORD_VERIFY can be read. Everything here was read from another process's memory: lengths are bounded by the BPF side, contents are
- * an attacker's. Included by BPF (kernel_types.h first) and by user space (<linux/types.h> first). */
+ * an attacker's. Included by BPF and by user space. */
 #ifndef RECORDS_H
 #define RECORDS_H
+
+#include <linux/types.h>
 
 enum {
 	PRESENTED_MAX = 16,   /* certificates the peer sent; more are not copied, VERIFY_TRUNCATED says so */
@@ -16,7 +18,7 @@ enum {
 	LIBRARIES_MAX = 1024, /* slots of the layout map; beyond it a library is reported as unsupported */
 };
 
-enum record_tag { RECORD_CERT = 1, RECORD_VERIFY = 2, RECORD_CLOSED = 3 };
+enum record_tag { RECORD_CERT = 1, RECORD_VERIFY = 2, RECORD_CLOSED = 3, RECORD_HELD = 4 };
 
 /* Names one verification on this host: thread and the moment its capture began. */
 struct record_id {
@@ -55,8 +57,13 @@ enum verify_flags {
 	VERIFY_LOST_CERT = 1 << 1,  /* a reservation failed: at least one RECORD_CERT is missing */
 	VERIFY_UNREADABLE = 1 << 2, /* a structure could not be read (paged out, or not laid out as the library said) */
 	VERIFY_NONE_YET =
-		1 << 4,        /* a handshake ended and nothing has verified; a RECORD_VERIFY for the session may follow */
-	VERIFY_AFTER = 1 << 5, /* verified after the handshake, whose VERIFY_NONE_YET record came before */
+		1 << 4,         /* a handshake ended and nothing has verified; a RECORD_VERIFY for the session may follow */
+	VERIFY_AFTER = 1 << 5,  /* verified after the handshake, whose VERIFY_NONE_YET record came before */
+	VERIFY_GATED = 1 << 6,  /* its socket's packets wait for the verdict */
+	VERIFY_PASSED = 1 << 7, /* a cached verdict allowed it: not gated */
+	VERIFY_DENIED = 1 << 8, /* a cached verdict condemned it: the warden has been told as well */
+	VERIFY_REJECTED = 1 << 9, /* … and the library was made to refuse the certificate */
+	VERIFY_UNGATED = 1 << 10, /* the map of gated sockets was full */
 };
 
 enum role { ROLE_UNKNOWN = 0, ROLE_CLIENT = 1 /* verifies a server */, ROLE_SERVER = 2 /* verifies a client */ };
@@ -70,6 +77,7 @@ enum socket_how {
 
 struct record_socket {
 	__u64 cookie;      /* as of SO_COOKIE; 0 with SOCKET_UNKNOWN */
+	__u64 inode;       /* of its file, as in /proc/PID/fd; 0: unknown */
 	__u32 netns;       /* inode number of its network namespace */
 	__u16 family;      /* AF_INET or AF_INET6 */
 	__u16 how;         /* enum socket_how */
@@ -78,7 +86,9 @@ struct record_socket {
 	__u16 local_port; /* host byte order */
 	__u16 peer_port;
 	__u32 bound_if; /* the device it is bound to (SO_BINDTODEVICE, a link-local peer), or 0 */
-	__u64 received; /* bytes of payload that came in so far */
+	__u64 received; /* TCP: bytes of payload that came in so far */
+	__s32 fd;       /* the process's descriptor of it, as far as known: ask its cookie; -1: unknown */
+	__u32 protocol; /* IPPROTO_TCP, or IPPROTO_UDP: connected to that peer */
 };
 
 struct record_verify {
@@ -87,6 +97,7 @@ struct record_verify {
 	__u64 start_boottime_ns; /* of the process (thread group leader): with the pid, names the process for good */
 	__u64 exec_id;           /* changes when the process executes another program */
 	__u64 end_ktime_ns;      /* CLOCK_MONOTONIC at the function's return: latencies count from here */
+	__u64 cgroup_id;         /* of the process (cgroup v2) */
 	__u32 uid;               /* of the thread, in the initial user namespace */
 	__u32 flags;             /* enum verify_flags */
 	__s32 result;            /* what the function returned */
@@ -97,7 +108,7 @@ struct record_verify {
 	__u8 chain;              /* certificates in the library's chain, at most CHAIN_MAX; 0 for GnuTLS, which keeps none */
 	__u8 certs;              /* RECORD_CERT records that follow with this id */
 	__u8 host_ip_len;        /* 4 or 16 if the application expects an address: then in host_ip */
-	__u8 pad[3];
+	__u8 pad[7];
 	__u8 host_ip[16];
 	char comm[COMM_BYTES];
 	struct record_socket socket;
@@ -114,6 +125,12 @@ struct record_closed {
 	__u64 session;
 };
 
+/* GnuTLS: the application sends on a gated socket, and has not verified: it will not do so first. */
+struct record_held {
+	struct record_head head; /* as of the VERIFY_NONE_YET record */
+	__u64 cookie;
+};
+
 /* Counters: one global, atomic adds, never reset while the agent runs. */
 struct counters {
 	__u64 verifications;  /* records sent */
@@ -122,6 +139,13 @@ struct counters {
 	__u64 not_tls;        /* X509_verify_cert without an SSL*: CMS, `openssl verify`, CRL paths */
 	__u64 lost_call;      /* returns whose call is not known: agent attached in between, or a table was full */
 	__u64 no_certificate; /* handshakes without a peer certificate (PSK, anonymous, client certificate not sent) */
+	__u64 passed;         /* verifications that a cached verdict allowed without a record */
+	__u64 denied;         /* … that one condemned */
+	__u64 gated;          /* sockets entered */
+	__u64 held;           /* packets that waited */
+	__u64 gate_full;      /* sockets that were not entered: the map was full */
+	__u64 lost_verified;  /* connections that are not remembered: the map was full */
+	__u64 lost_notice;    /* notices to the warden that did not fit */
 };
 
 #endif

@@ -1,4 +1,5 @@
-/* SOCK_DESTROY over netlink: the peer gets a reset, the process ECONNABORTED.
+/* sock_diag over netlink: SOCK_DESTROY, after which the peer gets a reset and the process ECONNABORTED; and the look whether
+ * a socket is there.
  *
  * The request goes to the kernel in the network namespace of the socket, so the calling thread enters it for as long as it
  * takes to open the netlink socket: a netlink socket belongs to the namespace it was made in. */
@@ -11,6 +12,7 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,7 +21,24 @@
 
 #include "util.h"
 
-enum { ANSWER_WAIT_S = 2 }; /* the kernel answers at once; if it does not, -EAGAIN */
+enum {
+	ANSWER_WAIT_S = 2,  /* the kernel answers at once; if it does not, -EAGAIN */
+	ANSWER_BYTES = 512, /* what is beyond is attributes, and cut off */
+};
+
+struct request {
+	struct nlmsghdr header;
+	struct inet_diag_req_v2 body;
+};
+
+struct answer {
+	struct nlmsghdr header;
+	union {
+		struct nlmsgerr error;
+		struct inet_diag_msg socket;
+		char bytes[ANSWER_BYTES];
+	};
+};
 
 static bool same_namespace(int a, int b)
 {
@@ -48,42 +67,121 @@ static int netlink_open(int netns_fd)
 	return err;
 }
 
-int socket_destroy(int netns_fd, const struct record_socket *target)
+static void request_name(struct request *request, const struct record_socket *target)
 {
-	struct {
-		struct nlmsghdr header;
-		struct inet_diag_req_v2 body;
-	} request = {
-		.header = {.nlmsg_len = sizeof(request),
-			   .nlmsg_type = SOCK_DESTROY,
-			   .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
-		.body = {.sdiag_family = target->family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0U},
-	};
-	struct {
-		struct nlmsghdr header;
-		struct nlmsgerr body;
-		char rest[256];
-	} answer;
+	struct inet_diag_sockid *id = &request->body.id;
+
+	request->body.sdiag_family = (uint8_t)target->family;
+	request->body.sdiag_protocol = target->protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+	request->body.idiag_states = ~0U;
+	id->idiag_sport = htons(target->local_port);
+	id->idiag_dport = htons(target->peer_port);
+	id->idiag_if = target->bound_if; /* the kernel finds a bound socket by its device only */
+	memcpy(id->idiag_src, target->local_ip, sizeof(target->local_ip));
+	memcpy(id->idiag_dst, target->peer_ip, sizeof(target->peer_ip));
+	id->idiag_cookie[0] = (uint32_t)target->cookie;
+	id->idiag_cookie[1] = (uint32_t)(target->cookie >> 32);
+}
+
+/* What the kernel thinks is the source when it is asked for one UDP socket, is the peer; not so when it is to destroy it. */
+static void request_swap_ends(struct inet_diag_sockid *id)
+{
+	struct inet_diag_sockid from = *id;
+
+	id->idiag_sport = from.idiag_dport;
+	id->idiag_dport = from.idiag_sport;
+	memcpy(id->idiag_src, from.idiag_dst, sizeof(id->idiag_src));
+	memcpy(id->idiag_dst, from.idiag_src, sizeof(id->idiag_dst));
+}
+
+/* 0: an answer other than an error, or the error 0. */
+static int ask(int netns_fd, const struct request *request, struct answer *ret)
+{
 	struct timeval wait = {.tv_sec = ANSWER_WAIT_S};
 	int fd CLEANUP_CLOSE = netlink_open(netns_fd);
 	ssize_t got;
 
 	if (fd < 0)
 		return fd;
-	request.body.id.idiag_sport = htons(target->local_port);
-	request.body.id.idiag_dport = htons(target->peer_port);
-	request.body.id.idiag_if = target->bound_if; /* the kernel finds a bound socket by its device only */
-	memcpy(request.body.id.idiag_src, target->local_ip, sizeof(target->local_ip));
-	memcpy(request.body.id.idiag_dst, target->peer_ip, sizeof(target->peer_ip));
-	request.body.id.idiag_cookie[0] = (uint32_t)target->cookie;
-	request.body.id.idiag_cookie[1] = (uint32_t)(target->cookie >> 32);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-	if (send(fd, &request, sizeof(request), 0) != sizeof(request))
+	if (send(fd, request, sizeof(*request), 0) != sizeof(*request))
 		return -errno;
-	got = recv(fd, &answer, sizeof(answer), 0);
+	got = recv(fd, ret, sizeof(*ret), 0);
 	if (got < 0)
 		return -errno;
-	if ((size_t)got < sizeof(answer.header) + sizeof(answer.body) || answer.header.nlmsg_type != NLMSG_ERROR)
+	if ((size_t)got < sizeof(ret->header) + sizeof(ret->error.error))
 		return -EPROTO;
-	return answer.body.error;
+	return ret->header.nlmsg_type == NLMSG_ERROR ? ret->error.error : 0;
+}
+
+/* A kernel whose tcp_diag or udp_diag is missing, a module that may not be loaded any more, says of every socket that there
+ * is none. A list of the sockets in no state at all is empty; or it fails in the same way. */
+static int check_protocol(int netns_fd, const struct request *asked)
+{
+	static bool known[IPPROTO_UDP + 1];
+	struct request request = *asked;
+	struct answer answer = {};
+	int err;
+
+	if (known[asked->body.sdiag_protocol])
+		return 0;
+	request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request.body.idiag_states = 0;
+	err = ask(netns_fd, &request, &answer);
+	if (!err && answer.header.nlmsg_type == NLMSG_DONE)
+		err = answer.error.error; /* the same place */
+	known[asked->body.sdiag_protocol] = !err;
+	return err == -ENOENT ? -EPROTONOSUPPORT : err;
+}
+
+/* -ENOENT only of a socket that is not there. */
+static int ask_of_socket(int netns_fd, const struct request *request, struct answer *ret)
+{
+	int err = ask(netns_fd, request, ret);
+
+	/* -ESTALE: there is a socket between these ends, but another one. */
+	if (err != -ENOENT && err != -ESTALE)
+		return err;
+	err = check_protocol(netns_fd, request);
+	return err ? err : -ENOENT;
+}
+
+int socket_look(int netns_fd, const struct record_socket *target)
+{
+	struct request request = {
+		.header = {.nlmsg_len = sizeof(request), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST}};
+	struct answer answer = {};
+	int err;
+
+	request_name(&request, target);
+	if (request.body.sdiag_protocol == IPPROTO_UDP)
+		request_swap_ends(&request.body.id);
+	err = ask_of_socket(netns_fd, &request, &answer);
+	if (err)
+		return err;
+	if (answer.header.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    answer.header.nlmsg_len < sizeof(answer.header) + sizeof(answer.socket))
+		return -EPROTO;
+	/* UDP: it has no peer. */
+	return answer.socket.idiag_state == TCP_CLOSE ? -ENOENT : 0;
+}
+
+int socket_destroy(int netns_fd, const struct record_socket *target)
+{
+	struct request request = {.header = {.nlmsg_len = sizeof(request),
+					     .nlmsg_type = SOCK_DESTROY,
+					     .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK}};
+	struct answer answer = {};
+	int err;
+
+	/* One that has no peer any more is found as well, though it is no connection. */
+	err = target->protocol == IPPROTO_UDP ? socket_look(netns_fd, target) : 0;
+	if (err)
+		return err;
+	request_name(&request, target);
+	err = ask_of_socket(netns_fd, &request, &answer);
+	if (err)
+		return err;
+	return answer.header.nlmsg_type == NLMSG_ERROR ? 0 : -EPROTO;
 }
