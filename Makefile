@@ -47,7 +47,7 @@ UNIT := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(UNIT:tests/unit/%.c=$(BUILD)/unit/%)
 SKEL := $(BUILD)/warden.skel.h
 PROGRAM := $(BUILD)/tlswarden
-BENCH := $(BUILD)/bench/handshake $(BUILD)/bench/empty $(BUILD)/bench/rules
+BENCH := $(BUILD)/bench/handshake $(BUILD)/bench/transfer $(BUILD)/bench/empty $(BUILD)/bench/rules
 
 .PHONY: all deps program run test test-unit test-live test-kernels demo bench lint fuzz fuzz-corpus coverage install uninstall clean help
 all:  ## install what is missing (as root), then build the program
@@ -73,7 +73,7 @@ $(BUILD)/user/%.o: user/%.c
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 # --- BPF ------------------------------------------------------------------------------------------------------------
-$(BUILD)/warden.bpf.o: bpf/warden.bpf.c $(wildcard bpf/*.h) include/records.h include/layout.h
+$(BUILD)/warden.bpf.o: bpf/warden.bpf.c $(wildcard bpf/*.h) $(addprefix include/,records.h layout.h gate_maps.h siphash.h verdict_key.h)
 	@mkdir -p $(@D)
 	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
@@ -130,13 +130,14 @@ $(BUILD)/fixtures/.done: $(wildcard tests/fixtures/*.sh tests/fixtures/*.py)
 	$(call say,FIXT,$(@D))mkdir -p $(@D) && bash tests/fixtures/make.sh $(@D) && touch $@
 
 # --- bench ----------------------------------------------------------------------------------------------------------
-bench:  ## what many rules cost; handshakes per second without the agent, with it, with an empty return probe (as root, about 5 minutes)
+bench:  ## what many rules cost; handshakes without the agent and with it; the gate: time to release and kill, packets (as root, about 8 minutes)
 	$(Q)tests/deps build test
 	$(Q)$(MAKE) program $(BUILD)/fixtures/.done $(BENCH)
 	$(Q)$(BUILD)/bench/rules
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
+	$(Q)$(PYTHON) tests/bench/gate.py --build $(BUILD)
 
-$(BUILD)/bench/handshake: tests/bench/handshake.c
+$(BUILD)/bench/handshake $(BUILD)/bench/transfer: $(BUILD)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $< $(LDLIBS) -o $@
 

@@ -105,6 +105,12 @@ static __always_inline struct library_layout *layout_of(void *ctx, __u32 kind, s
 	return layout;
 }
 
+static __always_inline __u64 process_start(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	return BPF_CORE_READ(task, group_leader, start_boottime);
+}
+
 /* A record with what every library has, or NULL (counted). The caller fills it, sends the certificates, and submits it
  * last: until then the reader waits, so that it finds them all behind it. */
 static __always_inline struct record_verify *verify_reserve(const struct record_head *head)
@@ -120,8 +126,9 @@ static __always_inline struct record_verify *verify_reserve(const struct record_
 	record->head = *head;
 	record->head.tag = RECORD_VERIFY;
 	record->end_ktime_ns = bpf_ktime_get_ns();
-	record->start_boottime_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	record->start_boottime_ns = process_start();
 	record->exec_id = BPF_CORE_READ(task, group_leader, self_exec_id);
+	record->cgroup_id = bpf_get_current_cgroup_id();
 	record->uid = (__u32)bpf_get_current_uid_gid();
 	bpf_get_current_comm(record->comm, sizeof(record->comm));
 	return record;

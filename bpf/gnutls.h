@@ -15,7 +15,8 @@ enum {
 	GNUTLS_DT_DNS_HOSTNAME = 1,
 	GNUTLS_DT_IP_ADDRESS = 4, /* gnutls_typed_vdata_st.type */
 	TYPED_VDATA_BYTES = 24,
-	TYPED_VDATA_MAX = 4, /* elements looked at for the expected host */
+	TYPED_VDATA_MAX = 4,            /* elements looked at for the expected host */
+	GNUTLS_CERTIFICATE_ERROR = -43, /* GNUTLS_E_CERTIFICATE_ERROR */
 };
 
 static __always_inline struct gnutls_call *gnutls_call_begin(__u64 thread)
@@ -105,9 +106,18 @@ static __always_inline __u64 auth_info_of(const struct gnutls_layout *at, __u64 
 	return read_u64(session + at->session_auth_info);
 }
 
-static __always_inline void presented_send(const struct gnutls_layout *at, __u64 auth_info, struct record_verify *record)
+static __always_inline struct cert_source presented_source(__u64 list, __u32 i)
 {
-	__u64 list = read_u64(auth_info + at->auth_list);
+	return (struct cert_source){
+		.object = i + 1,
+		.form = CERT_DER,
+		.tbs = read_u64(list + i * DATUM_BYTES),
+		.tbs_len = read_u32(list + i * DATUM_BYTES + 8),
+	};
+}
+
+static __always_inline void presented_list(const struct gnutls_layout *at, __u64 auth_info, struct record_verify *record)
+{
 	__u32 count = read_u32(auth_info + at->auth_count);
 
 	if (count > PRESENTED_MAX)
@@ -115,14 +125,40 @@ static __always_inline void presented_send(const struct gnutls_layout *at, __u64
 	for (__u32 i = 0; i < PRESENTED_MAX; i++) {
 		if (i >= count)
 			break;
-		struct cert_source source = {
-			.object = i + 1,
-			.form = CERT_DER,
-			.tbs = read_u64(list + i * DATUM_BYTES),
-			.tbs_len = read_u32(list + i * DATUM_BYTES + 8),
-		};
 		record->presented_object[i] = i + 1;
 		record->presented = i + 1;
+	}
+}
+
+static __noinline bool presented_key(const struct gnutls_layout *at, __u64 auth_info, const struct record_verify *record,
+				     struct verdict_keys *ret)
+{
+	__u64 list = read_u64(auth_info + at->auth_list);
+	struct keying k = {};
+
+	if (!gate.caching || record->flags & VERIFY_TRUNCATED)
+		return false;
+	if (!keying_begin(&k, record, LIBRARY_GNUTLS))
+		return false;
+	for (__u32 i = 0; i < PRESENTED_MAX; i++) {
+		if (i >= record->presented)
+			break;
+		struct cert_source source = presented_source(list, i);
+		if (!keying_cert(&k, &source))
+			return false;
+	}
+	k.presented_bytes = k.bytes;
+	return keying_end(&k, record, ret);
+}
+
+static __noinline void presented_send(const struct gnutls_layout *at, __u64 auth_info, struct record_verify *record)
+{
+	__u64 list = read_u64(auth_info + at->auth_list);
+
+	for (__u32 i = 0; i < PRESENTED_MAX; i++) {
+		if (i >= record->presented)
+			break;
+		struct cert_source source = presented_source(list, i);
 		cert_send(&source, record);
 	}
 }
@@ -143,25 +179,58 @@ static __always_inline void vdata_read(__u64 data, __u32 elements, struct record
 	}
 }
 
+/* The descriptor, if the library reads from it itself; or -1. */
+static __always_inline int session_fd(const struct gnutls_layout *at, __u64 session, const struct session_state *state)
+{
+	return state && state->own_pull ? (int)read_u64(session + at->session_transport) : -1;
+}
+
 static __always_inline void gnutls_session_read(const struct gnutls_layout *at, __u64 session,
 						const struct session_state *state, const struct received *received,
 						struct record_verify *record)
 {
 	__u32 entity = read_u32(session + at->session_entity);
-	int fd = -1;
 
 	record->session = session;
 	record->role = entity == GNUTLS_CLIENT ? ROLE_CLIENT : entity == GNUTLS_SERVER ? ROLE_SERVER : ROLE_UNKNOWN;
-	if (state) {
+	if (state)
 		__builtin_memcpy(record->server_name, state->server_name, NAME_MAX_BYTES);
-		if (state->own_pull)
-			fd = read_u64(session + at->session_transport);
-	}
-	socket_find(fd, received, &record->socket);
+	socket_find(session_fd(at, session, state), received, &record->socket);
 }
 
-SEC("uretprobe")
-int gnutls_handshake_end(struct pt_regs *ctx)
+/* See openssl_lost(). */
+static __noinline int gnutls_lost(const struct record_head *head, const struct gnutls_layout *at, __u64 session,
+				  const struct session_state *state, const struct received *received)
+{
+	struct record_socket socket = {};
+
+	socket_find(session_fd(at, session, state), received, &socket);
+	return gate_enter_blind(head, &socket, process_start());
+}
+
+/* The rest of a record, when its facts are there: true if it was sent. */
+static __always_inline bool gnutls_finish(struct pt_regs *ctx, const struct gnutls_layout *at, __u64 auth_info,
+					  struct record_verify *record, bool keyed)
+{
+	struct verdict_keys keys = {};
+
+	presented_list(at, auth_info, record);
+	if (keyed)
+		keys.made = presented_key(at, auth_info, record, &keys);
+	if (!verdict_apply(record, &keys)) {
+		verify_discard(record);
+		return false;
+	}
+	if (can_reject && record->flags & VERIFY_DENIED && !(record->flags & VERIFY_NONE_YET)) {
+		PT_REGS_RC(ctx) = GNUTLS_CERTIFICATE_ERROR;
+		record->flags |= VERIFY_REJECTED;
+	}
+	presented_send(at, auth_info, record);
+	verify_submit(record);
+	return true;
+}
+
+static __always_inline int gnutls_handshake_return(struct pt_regs *ctx, bool keyed)
 {
 	__u64 thread = bpf_get_current_pid_tgid(), session, auth_info;
 	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
@@ -196,15 +265,27 @@ int gnutls_handshake_end(struct pt_regs *ctx)
 	}
 	received_snapshot(thread, &received);
 	record = verify_reserve(&head);
-	if (!record)
+	if (!record) {
+		gnutls_lost(&head, at, session, state, &received);
 		return 0;
-	if (state)
-		state->pending = 1;
+	}
 	gnutls_session_read(at, session, state, &received, record);
 	record->flags |= VERIFY_NONE_YET;
-	presented_send(at, auth_info, record);
-	verify_submit(record);
+	if (gnutls_finish(ctx, at, auth_info, record, keyed) && state)
+		state->pending = 1;
 	return 0;
+}
+
+SEC("uretprobe")
+int gnutls_handshake_end(struct pt_regs *ctx)
+{
+	return gnutls_handshake_return(ctx, true);
+}
+
+SEC("uretprobe")
+int gnutls_handshake_end_plain(struct pt_regs *ctx)
+{
+	return gnutls_handshake_return(ctx, false);
 }
 
 SEC("uprobe")
@@ -226,7 +307,7 @@ int gnutls_verify_begin(struct pt_regs *ctx)
 
 static __always_inline void gnutls_record(struct pt_regs *ctx, const struct record_head *head,
 					  const struct gnutls_layout *at, const struct gnutls_call *call,
-					  struct session_state *state)
+					  struct session_state *state, bool keyed)
 {
 	__u64 auth_info = auth_info_of(at, call->verify);
 	struct record_verify *record;
@@ -236,20 +317,20 @@ static __always_inline void gnutls_record(struct pt_regs *ctx, const struct reco
 		return;
 	}
 	record = verify_reserve(head);
-	if (!record)
+	if (!record) {
+		gnutls_lost(head, at, call->verify, state, &call->received);
 		return;
+	}
 	record->result = (int)PT_REGS_RC(ctx);
 	record->error = call->status ? read_u32(call->status) : 0;
 	if (call->handshake != call->verify)
 		record->flags |= VERIFY_AFTER;
 	vdata_read(call->data, call->elements, record);
 	gnutls_session_read(at, call->verify, state, &call->received, record);
-	presented_send(at, auth_info, record);
-	verify_submit(record);
+	gnutls_finish(ctx, at, auth_info, record, keyed);
 }
 
-SEC("uretprobe")
-int gnutls_verify_end(struct pt_regs *ctx)
+static __always_inline int gnutls_verify_return(struct pt_regs *ctx, bool keyed)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
@@ -268,12 +349,24 @@ int gnutls_verify_end(struct pt_regs *ctx)
 	}
 	layout = layout_of(ctx, LIBRARY_GNUTLS, &head);
 	if (layout)
-		gnutls_record(ctx, &head, &layout->gnutls, call, state);
+		gnutls_record(ctx, &head, &layout->gnutls, call, state, keyed);
 	if (call->handshake)
 		call->verify = 0;
 	else
 		bpf_map_delete_elem(&gnutls_calls, &thread);
 	return 0;
+}
+
+SEC("uretprobe")
+int gnutls_verify_end(struct pt_regs *ctx)
+{
+	return gnutls_verify_return(ctx, true);
+}
+
+SEC("uretprobe")
+int gnutls_verify_end_plain(struct pt_regs *ctx)
+{
+	return gnutls_verify_return(ctx, false);
 }
 
 SEC("uprobe")

@@ -42,6 +42,7 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	unsigned short sk_protocol;
+	struct socket *sk_socket;
 } CORE;
 
 struct tcp_sock {
@@ -50,10 +51,12 @@ struct tcp_sock {
 
 struct socket {
 	struct sock *sk;
+	struct file *file;
 } CORE;
 
 struct inode {
 	unsigned short i_mode;
+	unsigned long i_ino;
 } CORE;
 
 struct file {
@@ -76,5 +79,18 @@ struct task_struct {
 	struct files_struct *files;
 	unsigned long long self_exec_id; /* u64 since 5.7 */
 } CORE;
+
+/* The kernel's own, whose fields have other names than what user space sees: the first argument of a system call. */
+#ifdef __TARGET_ARCH_x86
+struct pt_regs___call {
+	unsigned long di;
+} CORE;
+#define FIRST_ARGUMENT di
+#else
+struct pt_regs___call {
+	unsigned long orig_x0;
+} CORE;
+#define FIRST_ARGUMENT orig_x0
+#endif
 
 #endif

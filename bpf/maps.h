@@ -8,6 +8,7 @@ enum {
 	THREADS_MAX = 65536,  /* threads whose last socket is remembered; beyond it the least recent goes */
 	CALLS_MAX = 16384,    /* verifications under way at once; beyond it the least recent becomes lost_call */
 	SESSIONS_MAX = 16384, /* GnuTLS sessions remembered; beyond it the least recent loses its server name */
+	RING_BYTES = 16 << 20,
 };
 
 /* The TCP socket from which a thread last took data. sk is only compared and read with checks: it may be gone. */
@@ -15,6 +16,7 @@ struct received {
 	__u64 sk;
 	__u64 cookie;
 	__u64 ktime_ns;
+	__s64 fd; /* that it read from, if it can be told; -1 */
 };
 
 struct openssl_frame {
@@ -56,7 +58,7 @@ struct session_state {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 16 << 20); /* bytes; full: the reservation fails and is counted */
+	__uint(max_entries, RING_BYTES); /* full: the reservation fails and is counted */
 } ring SEC(".maps");
 
 struct {

@@ -107,23 +107,25 @@ static __noinline __u64 ssl_find(const struct openssl_layout *at, __u64 store_ct
 	return 0;
 }
 
-/* 1 if value is among the first CHAIN_MAX of list; without a branch for each, which the verifier would follow. */
-static __always_inline bool among(__u64 value, const __u64 *list)
+/* Number of value in list, or PRESENTED_MAX; without a branch for each, which the verifier would follow. */
+static __always_inline __u32 number_in(__u64 value, const __u64 *list)
 {
-	__u64 differs = 1;
+	__u64 number = PRESENTED_MAX;
 
-	for (int i = 0; i < PRESENTED_MAX; i++) {
+	for (int i = PRESENTED_MAX - 1; i >= 0; i--) {
 		__u64 x = value ^ list[i];
-		differs &= (x | -x) >> 63;
+		__u64 differs = 0 - ((x | -x) >> 63);
+		number = (number & differs) | ((__u64)i & ~differs);
 	}
-	return !differs;
+	return number;
 }
 
-static __noinline void x509_send(const struct openssl_layout *at, __u64 x509, struct record_verify *record)
+static __always_inline struct cert_source x509_source(const struct openssl_layout *at, __u64 x509)
 {
 	__u64 signature = x509 + at->x509_signature;
 	__u64 flags = read_u64(signature + at->string_flags);
-	struct cert_source source = {
+
+	return (struct cert_source){
 		.object = x509,
 		.form = CERT_TBS_SIGNATURE,
 		.tbs = read_u64(x509 + at->x509_tbs),
@@ -133,11 +135,22 @@ static __noinline void x509_send(const struct openssl_layout *at, __u64 x509, st
 		/* ASN1_STRING_FLAG_BITS_LEFT is 8, the low three bits are the unused bits. */
 		.unused_bits = flags & 8 ? flags & 7 : 0,
 	};
+}
+
+static __noinline void x509_send(const struct openssl_layout *at, __u64 x509, struct record_verify *record)
+{
+	struct cert_source source = x509_source(at, x509);
 	cert_send(&source, record);
 }
 
-/* Sends each distinct certificate once, and fills the lists of record. */
-static __noinline void chains_send(const struct openssl_layout *at, __u64 store_ctx, struct record_verify *record)
+static __noinline bool x509_keying(const struct openssl_layout *at, __u64 x509, struct keying *k)
+{
+	struct cert_source source = x509_source(at, x509);
+	return keying_cert(k, &source);
+}
+
+/* Fills the lists of record. */
+static __noinline void chains_list(const struct openssl_layout *at, __u64 store_ctx, struct record_verify *record)
 {
 	struct stack_view presented = stack_read(at, read_u64(store_ctx + at->ctx_untrusted));
 	struct stack_view chain = stack_read(at, read_u64(store_ctx + at->ctx_chain));
@@ -158,7 +171,6 @@ static __noinline void chains_send(const struct openssl_layout *at, __u64 store_
 			break;
 		record->presented_object[i] = x509;
 		record->presented = i + 1;
-		x509_send(at, x509, record);
 	}
 	for (__u32 i = 0; i < CHAIN_MAX; i++) {
 		__u64 x509 = i < chain.count ? read_u64(chain.data + i * 8) : 0;
@@ -166,7 +178,50 @@ static __noinline void chains_send(const struct openssl_layout *at, __u64 store_
 			break;
 		record->chain_object[i] = x509;
 		record->chain = i + 1;
-		if (!among(x509, record->presented_object))
+	}
+}
+
+static __noinline bool chains_key(const struct openssl_layout *at, const struct record_verify *record,
+				  struct verdict_keys *ret)
+{
+	struct keying k = {};
+
+	if (!gate.caching || record->flags & VERIFY_TRUNCATED)
+		return false;
+	if (!keying_begin(&k, record, LIBRARY_OPENSSL))
+		return false;
+	for (__u32 i = 0; i < PRESENTED_MAX; i++) {
+		if (i >= record->presented)
+			break;
+		if (!x509_keying(at, record->presented_object[i], &k))
+			return false;
+	}
+	k.presented_bytes = k.bytes;
+	for (__u32 i = 0; i < CHAIN_MAX; i++) {
+		if (i >= record->chain)
+			break;
+		__u32 number = number_in(record->chain_object[i], record->presented_object);
+		if (number < PRESENTED_MAX)
+			siphash_add(&k.whole, NOTED_NUMBER | (__u64)number << 8);
+		else if (!x509_keying(at, record->chain_object[i], &k))
+			return false;
+	}
+	return keying_end(&k, record, ret);
+}
+
+/* Each distinct certificate once. */
+static __noinline void chains_send(const struct openssl_layout *at, struct record_verify *record)
+{
+	for (__u32 i = 0; i < PRESENTED_MAX; i++) {
+		if (i >= record->presented)
+			break;
+		x509_send(at, record->presented_object[i], record);
+	}
+	for (__u32 i = 0; i < CHAIN_MAX; i++) {
+		if (i >= record->chain)
+			break;
+		__u64 x509 = record->chain_object[i];
+		if (number_in(x509, record->presented_object) == PRESENTED_MAX)
 			x509_send(at, x509, record);
 	}
 }
@@ -208,24 +263,48 @@ static __noinline void ssl_read_facts(const struct openssl_layout *at, __u64 ssl
 	socket_find(bio_fd(at, read_u64(ssl + at->ssl_rbio)), received, &record->socket);
 }
 
+/* Lost: but if nothing may leave unjudged, it must still be gated. */
+static __noinline int openssl_lost(const struct record_head *head, const struct openssl_layout *at, __u64 ssl,
+				   const struct received *received)
+{
+	struct record_socket socket = {};
+
+	socket_find(bio_fd(at, read_u64(ssl + at->ssl_rbio)), received, &socket);
+	return gate_enter_blind(head, &socket, process_start());
+}
+
 static __always_inline void openssl_record(struct pt_regs *ctx, const struct record_head *head,
 					   const struct openssl_layout *at, __u64 store_ctx, __u64 ssl,
-					   const struct received *received)
+					   const struct received *received, bool keyed)
 {
 	struct record_verify *record = verify_reserve(head);
+	struct verdict_keys keys = {};
 
-	if (!record)
+	if (!record) {
+		openssl_lost(head, at, ssl, received);
 		return;
+	}
 	record->result = (int)PT_REGS_RC(ctx);
 	record->error = read_u32(store_ctx + at->ctx_error);
 	ssl_read_facts(at, ssl, received, record);
 	host_read(at, read_u64(store_ctx + at->ctx_param), record);
-	chains_send(at, store_ctx, record);
+	chains_list(at, store_ctx, record);
+	if (keyed)
+		keys.made = chains_key(at, record, &keys);
+	if (!verdict_apply(record, &keys)) {
+		verify_discard(record);
+		return;
+	}
+	/* libssl ignores the answer if it was not asked to verify. */
+	if (can_reject && record->flags & VERIFY_DENIED && record->verify_mode & SSL_VERIFY_PEER) {
+		PT_REGS_RC(ctx) = 0;
+		record->flags |= VERIFY_REJECTED;
+	}
+	chains_send(at, record);
 	verify_submit(record);
 }
 
-SEC("uretprobe")
-int openssl_verified(struct pt_regs *ctx)
+static __always_inline int openssl_return(struct pt_regs *ctx, bool keyed)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct openssl_call *call = bpf_map_lookup_elem(&openssl_calls, &thread);
@@ -248,8 +327,20 @@ int openssl_verified(struct pt_regs *ctx)
 		COUNT(not_tls);
 		return 0;
 	}
-	openssl_record(ctx, &head, &layout->openssl, store_ctx, ssl, &received);
+	openssl_record(ctx, &head, &layout->openssl, store_ctx, ssl, &received, keyed);
 	return 0;
+}
+
+SEC("uretprobe")
+int openssl_verified(struct pt_regs *ctx)
+{
+	return openssl_return(ctx, true);
+}
+
+SEC("uretprobe")
+int openssl_verified_plain(struct pt_regs *ctx)
+{
+	return openssl_return(ctx, false);
 }
 
 #endif

@@ -1,7 +1,8 @@
 /* From a thread or a file descriptor to the socket, and what names it: its cookie.
  *
  * tcp_rcv_space_adjust fires in the receiver's context each time data was copied to it, and has the socket. For libraries
- * that read from a descriptor themselves, the descriptor decides instead. */
+ * that read from a descriptor themselves, the descriptor decides instead. UDP sockets only count if they are connected: one
+ * without a peer may serve many. */
 #ifndef SOCKET_H
 #define SOCKET_H
 
@@ -9,10 +10,23 @@ enum {
 	INET = 2,
 	INET6 = 10,
 	PROTOCOL_TCP = 6,
+	PROTOCOL_UDP = 17,
 	MODE_TYPE = 0170000,
 	MODE_SOCKET = 0140000,
 	RECEIVED_AGE_MAX_NS = 1000000000, /* data taken longer ago says nothing about this verification */
 };
+
+/* The descriptor it reads from: the first argument of read, recvmsg and the like. Of another system call it is nonsense, so
+ * whoever uses it asks its cookie first. */
+static __always_inline __s64 fd_of_call(void)
+{
+	struct pt_regs___call *call;
+
+	if (!can_read_registers)
+		return -1;
+	call = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+	return (__s32)BPF_CORE_READ(call, FIRST_ARGUMENT);
+}
 
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(socket_received, struct sock *sk)
@@ -26,7 +40,7 @@ int BPF_PROG(socket_received, struct sock *sk)
 		known->ktime_ns = now;
 		return 0;
 	}
-	struct received received = {.sk = (__u64)sk, .ktime_ns = now};
+	struct received received = {.sk = (__u64)sk, .ktime_ns = now, .fd = fd_of_call()};
 	received.cookie = can_make_cookie ? bpf_get_socket_cookie(sk) : (__u64)sk->__sk_common.skc_cookie.counter;
 	bpf_map_update_elem(&last_received, &thread, &received, BPF_ANY);
 	return 0;
@@ -39,8 +53,14 @@ int BPF_PROG(socket_received_other, struct sock *sk, int got)
 	__u64 thread = bpf_get_current_pid_tgid();
 	__u16 family = sk->__sk_common.skc_family;
 
-	if (got > 0 && !((family == INET || family == INET6) && sk->sk_protocol == PROTOCOL_TCP))
-		bpf_map_delete_elem(&last_received, &thread);
+	bool inet = family == INET || family == INET6;
+
+	if (got <= 0 || (inet && sk->sk_protocol == PROTOCOL_TCP))
+		return 0;
+	bpf_map_delete_elem(&last_received, &thread);
+	/* DTLS: so that the verification, which cannot make one, finds it. */
+	if (inet && sk->sk_protocol == PROTOCOL_UDP && sk->__sk_common.skc_dport && !sk->__sk_common.skc_cookie.counter)
+		bpf_get_socket_cookie(sk);
 	return 0;
 }
 
@@ -68,15 +88,19 @@ static __always_inline struct sock *socket_of_fd(int fd)
 
 static __always_inline bool socket_describe(struct sock *sk, struct record_socket *ret)
 {
-	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family), protocol = BPF_CORE_READ(sk, sk_protocol);
+	bool connected = BPF_CORE_READ(sk, __sk_common.skc_dport) != 0;
 
-	if ((family != INET && family != INET6) || BPF_CORE_READ(sk, sk_protocol) != PROTOCOL_TCP)
+	if ((family != INET && family != INET6) || !(protocol == PROTOCOL_TCP || (protocol == PROTOCOL_UDP && connected)))
 		return false;
 	ret->family = family;
+	ret->protocol = protocol;
+	ret->inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
 	ret->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	ret->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	ret->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	ret->received = BPF_CORE_READ((struct tcp_sock *)sk, bytes_received);
+	if (protocol == PROTOCOL_TCP)
+		ret->received = BPF_CORE_READ((struct tcp_sock *)sk, bytes_received);
 	ret->bound_if = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
 	ret->peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	if (family == INET6) {
@@ -97,8 +121,10 @@ static __always_inline void socket_find(int fd, const struct received *received,
 
 	if (fd >= 0) {
 		sk = socket_of_fd(fd);
-		if (sk && socket_describe(sk, ret))
+		if (sk && socket_describe(sk, ret)) {
 			ret->how = SOCKET_FD;
+			ret->fd = fd;
+		}
 		return;
 	}
 	sk = (void *)received->sk;
@@ -106,8 +132,10 @@ static __always_inline void socket_find(int fd, const struct received *received,
 		return;
 	if ((__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) != received->cookie)
 		return;
-	if (socket_describe(sk, ret))
+	if (socket_describe(sk, ret)) {
 		ret->how = SOCKET_THREAD;
+		ret->fd = received->fd;
+	}
 }
 
 #endif

@@ -14,9 +14,11 @@ struct agent_options {
 	bool all_events;
 	bool events_open; /* nobody said which: all as long as there is no policy */
 	bool audit_only;
-	bool certificates;   /* events carry the bytes of the certificates */
-	const char *anchors; /* PEM file with the roots known; NULL: the system's, if it is there */
-	const char *user;    /* account of the unprivileged half; NULL: see sandbox_user */
+	bool certificates;                  /* events carry the bytes of the certificates */
+	const char *anchors;                /* PEM file with the roots known; NULL: the system's, if it is there */
+	bool fail_closed;                   /* what is gated stays so without a verdict, and is ended when its time is up */
+	uint32_t gate_timeout_ms, gate_max; /* until then a verdict must be there; sockets gated at once */
+	const char *user;                   /* account of the unprivileged half; NULL: see sandbox_user */
 	bool learn; /* no events: what is verified is collected, and written as a policy at the end to output, a new file */
 	uint64_t learn_seconds; /* then it ends by itself; 0: it does not */
 };

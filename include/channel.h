@@ -1,6 +1,6 @@
 /* The socket pair between the two halves: the warden (privileged) and the judge (unprivileged).
  *
- * A message is one datagram (SOCK_SEQPACKET): struct message, fixed in size, texts NUL-terminated. The warden trusts no
+ * A message is one datagram (SOCK_SEQPACKET): as much of struct message as its tag needs, texts NUL-terminated. The warden trusts no
  * field of what it gets: message_receive() refuses a wrong size or tag and ends texts; the rest is checked where it is
  * used. A message may carry one file descriptor. */
 #ifndef CHANNEL_H
@@ -11,6 +11,7 @@
 
 #include "library.h"
 #include "records.h"
+#include "gate_maps.h"
 
 enum message_tag {
 	/* warden → judge */
@@ -24,10 +25,16 @@ enum message_tag {
 	MESSAGE_OUTPUT,          /* fd: where events go from now on */
 	MESSAGE_STOP,            /* drain, say so, and end; text: why */
 	MESSAGE_PROCESS_IS,      /* the answer to MESSAGE_PROCESS: process */
-	MESSAGE_KILLED,          /* the answer to MESSAGE_KILL: number 0, or -errno and text; and process, as above */
+	MESSAGE_KILLED,       /* the answer to MESSAGE_KILL: number 0, or -errno and text; process, as above, and acted_ns */
+	MESSAGE_GATE,         /* gate: its state has changed; the first comes before MESSAGE_STARTED */
+	MESSAGE_GATE_TIMEOUT, /* timeout: a verdict did not come in time, and what was done */
+	MESSAGE_VERIFIED,     /* fd: a memory file, number times struct verified_socket: connections that are remembered.
+	                          * Follows policies that were taken */
 	/* judge → warden */
 	MESSAGE_PROCESS, /* who is process.pid, started at process.start_boottime_ns? */
 	MESSAGE_KILL,    /* destroy the socket of a process, or end the process, as rule of ruleset asks for */
+	MESSAGE_RELEASE, /* release: let a gated socket go, and remember the verdict. No answer */
+	MESSAGE_FORGET,  /* policies have changed by themselves, as time passed: forget verdicts. No answer */
 	/* number: 0, or -errno, and the old ones stay. Those at the start are answered too. Requests that came before it were
 	 * made by the old policies, those after it by the new ones. */
 	MESSAGE_POLICIES_TAKEN,
@@ -57,14 +64,57 @@ struct message_process {
 	                              * left out, line by line */
 };
 
+/* What the kernel is to remember of a verdict; kind CACHED_NONE: nothing. */
+struct message_cached {
+	struct siphash_value key; /* verdict_key.h */
+	uint32_t kind;            /* enum cached_kind */
+	uint32_t seconds;         /* how long */
+};
+
 struct message_kill {
 	uint32_t pid, tid;
 	uint32_t uid;
-	uint32_t
-		action; /* enum action: ACTION_KILL needs the socket; ACTION_KILL_PROCESS destroys it first if it is known */
+	uint32_t action; /* enum action: ACTION_KILL needs the socket; ACTION_KILL_PROCESS destroys it first if it is known.
+	                 * ACTION_LOG: nothing is done, the answer says whether the connection is open */
 	uint64_t start_boottime_ns;
+	struct record_id id; /* of the verification */
 	struct record_socket socket;
+	struct message_cached cached;
 	char ruleset[MESSAGE_RULE], rule[MESSAGE_RULE];
+};
+
+struct message_killed {
+	struct message_process process;
+	uint64_t acted_ns; /* CLOCK_MONOTONIC: when it was done */
+};
+
+struct message_release {
+	uint32_t pid, tid;
+	uint64_t start_boottime_ns;
+	struct record_id id;
+	struct record_socket socket; /* cookie 0: nothing is gated */
+	struct message_cached cached;
+};
+
+enum gate_state { GATE_OFF, GATE_ON, GATE_UNAVAILABLE };
+struct message_gate {
+	uint32_t state;  /* enum gate_state; unavailable: text says why */
+	uint32_t closed; /* fail: closed */
+	uint32_t timeout_ms;
+	uint32_t caching;          /* the kernel can remember verdicts: with this key */
+	struct siphash_key secret; /* of verdict_key.h */
+};
+
+enum gate_why { GATE_WHY_TIMEOUT, GATE_WHY_FULL, GATE_WHY_AGENT_ENDED };
+struct message_timeout {
+	uint32_t pid, tid, uid;
+	uint32_t why; /* enum gate_why */
+	uint64_t start_boottime_ns;
+	uint64_t held;      /* packets that waited */
+	uint64_t waited_us; /* since the socket was entered */
+	uint32_t killed;    /* it was to be ended, and if number is 0 it was; otherwise it was let go */
+	uint64_t dropped;   /* of these messages so far, as the judge read none */
+	struct record_socket socket;
 };
 
 struct message {
@@ -76,6 +126,10 @@ struct message {
 		struct message_library library;
 		struct message_process process;
 		struct message_kill kill;
+		struct message_killed killed;
+		struct message_release release;
+		struct message_gate gate;
+		struct message_timeout timeout;
 	};
 };
 

@@ -12,7 +12,11 @@ struct config {
 	bool has_events, all_events;
 	bool audit_only;
 	bool certificates;
+	bool fail_closed;
+	uint32_t gate_timeout_ms, gate_max; /* what is usual, if the file says nothing */
 };
+/* With what is usual. */
+void config_init(struct config *config);
 void config_clear(struct config *config);
 
 /* An exit code; what is wrong was said on standard error as file:line:column. */

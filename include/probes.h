@@ -3,15 +3,25 @@
 #define PROBES_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "gate_maps.h"
 #include "library.h"
 #include "records.h"
 
 struct probes;
 
-/* Loads the programs and attaches the socket tracker. On failure *ret_error (owned by the caller) says what is missing. */
-int probes_new(struct probes **ret, char **ret_error);
+/* What of the kernel half the gate needs, each a descriptor that stays the probes'. */
+struct probes_gate {
+	int program; /* cgroup_skb/egress, not attached */
+	int pending, released, verdicts, verified, notices;
+	struct gate_switches *switches; /* shared with the kernel */
+	bool caching;                   /* the kernel can make keys (bpf_loop, 5.17) */
+};
+
+/* Loads the programs and attaches the socket tracker. gate_max: sockets gated at once. On failure *ret_error (owned by the caller) says what is missing. */
+int probes_new(uint32_t gate_max, struct probes **ret, char **ret_error);
 void probes_free(struct probes *probes); /* detaches everything */
 
 /* Puts the layout into its slot and the probes on the file open at fd: for every process that maps it, now or later. All
@@ -20,6 +30,7 @@ int probes_attach(struct probes *probes, uint32_t slot, int fd, const struct lib
 		  const uint64_t site[SITE_COUNT]);
 
 int probes_ring_fd(const struct probes *probes);
+struct probes_gate probes_gate(const struct probes *probes);
 /* Shared with the kernel, read at any time, also after a fork. */
 const struct counters *probes_counters(const struct probes *probes);
 

@@ -32,7 +32,7 @@ static int teardown(void **state)
 
 static void a_message_arrives_whole(void **state)
 {
-	struct message sent = {.tag = MESSAGE_PROCESS, .token = 7, .process = {.pid = 42, .exe = "/usr/bin/x"}}, got;
+	struct message sent = {.tag = MESSAGE_PROCESS, .token = 7, .process = {.pid = 42, .exe = "/usr/bin/x"}}, got = {};
 
 	(void)state;
 	assert_int_equal(message_send(ends[1], &sent, -1), 0);

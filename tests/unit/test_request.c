@@ -130,14 +130,14 @@ static void only_what_a_policy_asks_for(void **state)
 		check_answer(request(refused[i].action, refused[i].ruleset, refused[i].rule), false, -EPERM,
 			     "no policy that enforces");
 	check_answer(request(ACTION_KILL_PROCESS, "enforced", "ends"), true, -EPERM, "no policy that enforces");
-	check_answer(request(ACTION_LOG, "enforced", "logs"), false, -EINVAL, "no action");
+	check_answer(request(ACTION_LOG, "enforced", "logs"), false, -EINVAL, "no socket");
 	check_answer(request((enum action)77, "enforced", "ends"), false, -EINVAL, "no action");
 
 	/* The connection needs its socket. A rule that ends processes may end a connection too: this one is not there. */
 	check_answer(request(ACTION_KILL, "enforced", "kills"), false, -EINVAL, "no socket");
 	message = request(ACTION_KILL, "enforced", "ends");
 	message.kill.socket = (struct record_socket){.cookie = 1, .netns = 1, .family = AF_INET};
-	check_answer(message, false, -ENOENT, "network namespace");
+	check_answer(message, false, -ESRCH, "network namespace");
 	message = request(ACTION_KILL, "enforced", "kills");
 	message.kill.socket = (struct record_socket){.cookie = 1, .family = AF_UNIX};
 	check_answer(message, false, -EINVAL, "no socket");

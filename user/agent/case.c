@@ -2,10 +2,16 @@
 #include "case.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <time.h>
 
+#include "capture_key.h"
 #include "process.h"
+
+enum {
+	CACHED_SECONDS = 30
+}; /* what a verdict may be late when a certificate comes of age; policies and lists say so themselves */
 
 static uint64_t since_us(uint64_t then_ns)
 {
@@ -38,7 +44,7 @@ void case_process(struct case_ *c, const struct message_process *process)
 	facts->container = c->container;
 }
 
-static void process_ask(const struct bench *bench, struct case_ *c)
+void case_who(const struct bench *bench, struct case_ *c)
 {
 	struct message message = {.tag = MESSAGE_PROCESS, .process = c->process};
 
@@ -46,10 +52,20 @@ static void process_ask(const struct bench *bench, struct case_ *c)
 		case_process(c, &message.process);
 }
 
+/* Before anything is taken from the capture: the probe made its key of all that it sent. */
+static void keys_make(const struct bench *bench, struct case_ *c, enum library_kind kind)
+{
+	if (!bench->secret)
+		return;
+	c->has_key = capture_key(c->capture, kind, bench->secret, false, &c->general);
+	c->has_own_key = capture_key(c->capture, kind, bench->secret, true, &c->own);
+}
+
 struct case_ *case_new(const struct bench *bench, struct capture *capture)
 {
 	struct case_ *c = xcalloc(1, sizeof(*c));
 	const struct message_library *library = bench->library_of(bench->context, capture->verify.head.library);
+	enum library_kind kind = library ? library->kind : LIBRARY_NONE;
 
 	c->capture = capture;
 	if (library)
@@ -58,9 +74,12 @@ struct case_ *case_new(const struct bench *bench, struct capture *capture)
 	c->process.tid = (uint32_t)capture->verify.head.id.pid_tgid;
 	c->process.start_boottime_ns = capture->verify.start_boottime_ns;
 	c->process.uid = capture->verify.uid;
+	keys_make(bench, c, kind);
+	if (capture->verify.flags & (VERIFY_GATED | VERIFY_DENIED))
+		c->gated = capture->verify.socket;
 	if (!capture_socket_fits(capture))
 		capture->verify.socket = (struct record_socket){.how = SOCKET_UNKNOWN};
-	capture_decode(capture, library ? library->kind : LIBRARY_NONE, &c->decoded);
+	capture_decode(capture, kind, &c->decoded);
 	path_prove(&c->decoded.facts, bench->anchors);
 	return c;
 }
@@ -78,13 +97,26 @@ void case_free(struct case_ *c)
 	free(c);
 }
 
+/* Who the process is, is asked only if that could matter: most verdicts are there sooner without. */
+static void judge_lazily(const struct bench *bench, struct case_ *c, struct verdict *ret)
+{
+	struct facts *facts = &c->decoded.facts;
+	bool asks = policies_ask_process(bench->policies);
+
+	facts->process_unasked = asks && !c->process_asked;
+	policies_judge(bench->policies, facts, time(NULL), bench->audit_only, ret);
+	if (!facts->process_unasked || ret->count == 0)
+		return;
+	case_who(bench, c);
+	facts->process_unasked = false;
+	verdict_clear(ret);
+	policies_judge(bench->policies, facts, time(NULL), bench->audit_only, ret);
+}
+
 void case_judge(const struct bench *bench, struct case_ *c)
 {
 	verdict_clear(&c->verdict);
-	/* Otherwise who it is can wait until the connection has been dealt with. */
-	if (policies_ask_process(bench->policies))
-		process_ask(bench, c);
-	policies_judge(bench->policies, &c->decoded.facts, time(NULL), bench->audit_only, &c->verdict);
+	judge_lazily(bench, c, &c->verdict);
 	if (c->result == RESULT_NONE)
 		c->latency_verdict_us = since_us(c->capture->verify.end_ktime_ns);
 }
@@ -96,31 +128,103 @@ static void result_failed(struct case_ *c, const char *why)
 	c->result_reason = xstrdup(why);
 }
 
+static bool is_whole(const struct facts *facts)
+{
+	for (size_t i = 0; i < facts->certs_count; i++)
+		if (!facts->certs[i].certificate->parsed)
+			return false;
+	return !facts->truncated && facts->certs_count > 0;
+}
+
+/* What the kernel is to remember. A verdict for which the process was looked at is remembered for that process alone. */
+static struct message_cached cached_as(const struct bench *bench, const struct case_ *c, enum cached_kind kind)
+{
+	const struct record_verify *verify = &c->capture->verify;
+	bool own = policies_ask_process(bench->policies) && !c->decoded.facts.process_unasked;
+	bool known = own ? c->has_own_key : c->has_key;
+
+	/* Facts differ from what the key is over if the socket was taken away. */
+	if (!known || c->retroactive || c->verdict.undecided || !is_whole(&c->decoded.facts) ||
+	    (c->gated.cookie && !verify->socket.cookie))
+		return (struct message_cached){.kind = CACHED_NONE};
+	return (struct message_cached){.key = own ? c->own : c->general, .kind = kind, .seconds = CACHED_SECONDS};
+}
+
 static void kill_ask(const struct bench *bench, struct case_ *c)
 {
 	const struct record_verify *verify = &c->capture->verify;
 	const struct violation *violation = &c->verdict.violations[c->verdict.strongest];
 	struct message message = {.tag = MESSAGE_KILL};
+	bool killed;
 
 	message.kill.pid = c->process.pid;
 	message.kill.tid = c->process.tid;
 	message.kill.uid = c->process.uid;
 	message.kill.action = violation->action;
 	message.kill.start_boottime_ns = verify->start_boottime_ns;
+	message.kill.id = verify->head.id;
 	message.kill.socket = verify->socket;
+	message.kill.cached = cached_as(bench, c, CACHED_DENY);
 	snprintf(message.kill.ruleset, sizeof(message.kill.ruleset), "%s", violation->ruleset);
 	snprintf(message.kill.rule, sizeof(message.kill.rule), "%s", violation->rule);
 	if (!bench->ask(bench->context, &message) || message.tag != MESSAGE_KILLED) {
 		result_failed(c, "the privileged half did not answer");
 		return;
 	}
-	if (message.number == 0)
-		c->result = violation->action == ACTION_KILL_PROCESS ? RESULT_PROCESS_KILLED : RESULT_KILLED;
-	else
+	/* An application that was made to refuse may have closed the connection by itself. */
+	killed = message.number == 0 || (verify->flags & VERIFY_REJECTED && message.number == -ENOENT);
+	if (!killed)
 		result_failed(c, message.text);
+	else if (violation->action == ACTION_KILL_PROCESS)
+		c->result = RESULT_PROCESS_KILLED;
+	else
+		c->result = verify->flags & VERIFY_REJECTED ? RESULT_REJECTED : RESULT_KILLED;
 	if (!c->process_asked)
-		case_process(c, &message.process);
-	c->latency_action_us = since_us(verify->end_ktime_ns);
+		case_process(c, &message.killed.process);
+	if (message.killed.acted_ns > verify->end_ktime_ns)
+		c->latency_action_us = (message.killed.acted_ns - verify->end_ktime_ns) / 1000;
+}
+
+/* Would it be condemned if nobody verified it? */
+static bool waits_for_verification(const struct bench *bench, struct case_ *c, bool *ret_clean)
+{
+	struct facts *facts = &c->decoded.facts;
+	struct verdict off = {};
+	bool condemned;
+
+	*ret_clean = true;
+	if (!(c->capture->verify.flags & VERIFY_NONE_YET) || facts->verify != VERIFY_PENDING)
+		return false;
+	facts->verify = VERIFY_OFF;
+	judge_lazily(bench, c, &off);
+	facts->verify = VERIFY_PENDING;
+	condemned = off.action >= ACTION_KILL;
+	*ret_clean = off.count == 0;
+	verdict_clear(&off);
+	return condemned;
+}
+
+/* Lets it go, and has the verdict remembered. */
+static void release(const struct bench *bench, struct case_ *c)
+{
+	const struct record_verify *verify = &c->capture->verify;
+	struct message message = {.tag = MESSAGE_RELEASE};
+	bool clean, quiet;
+
+	if (waits_for_verification(bench, c, &clean))
+		return;
+	quiet = clean && c->verdict.count == 0 && !bench->all_events;
+	if (!(verify->flags & VERIFY_PASSED))
+		message.release.cached = cached_as(bench, c, quiet ? CACHED_QUIET : CACHED_PASS);
+	if (!c->gated.cookie && message.release.cached.kind == CACHED_NONE)
+		return;
+	message.release.pid = c->process.pid;
+	message.release.tid = c->process.tid;
+	message.release.start_boottime_ns = verify->start_boottime_ns;
+	message.release.id = verify->head.id;
+	message.release.socket = c->gated;
+	bench->say(bench->context, &message);
+	c->gated.cookie = 0;
 }
 
 void case_act(const struct bench *bench, struct case_ *c)
@@ -132,23 +236,17 @@ void case_act(const struct bench *bench, struct case_ *c)
 	if (wanted >= ACTION_KILL) {
 		c->acted = wanted;
 		/* A process can be ended without its socket being known. */
-		if (c->capture->verify.socket.cookie || wanted == ACTION_KILL_PROCESS)
+		if (c->capture->verify.socket.cookie || wanted == ACTION_KILL_PROCESS) {
 			kill_ask(bench, c);
-		else
-			result_failed(c, "which socket it is could not be told for certain");
+			return;
+		}
+		result_failed(c, "which socket it is could not be told for certain");
 	} else if (c->verdict.requested >= ACTION_KILL) {
 		c->result = RESULT_WOULD_KILL;
 	} else {
 		c->result = RESULT_NONE;
 	}
-}
-
-static bool is_whole(const struct facts *facts)
-{
-	for (size_t i = 0; i < facts->certs_count; i++)
-		if (!facts->certs[i].certificate->parsed)
-			return false;
-	return !facts->truncated && facts->certs_count > 0;
+	release(bench, c);
 }
 
 bool case_tell(const struct bench *bench, struct case_ *c)
@@ -158,7 +256,7 @@ bool case_tell(const struct bench *bench, struct case_ *c)
 
 	if (c->verdict.count == 0 && !bench->all_events && is_whole(&c->decoded.facts))
 		return true;
-	process_ask(bench, c);
+	case_who(bench, c);
 	struct event_verification event = {
 		.facts = &c->decoded.facts,
 		.verdict = &c->verdict,
@@ -175,6 +273,7 @@ bool case_tell(const struct bench *bench, struct case_ *c)
 				.build_id = c->library.build_id,
 				.build_id_len = c->library.build_id_len,
 				.socket_cookie = verify->socket.cookie,
+				.udp = verify->socket.protocol == IPPROTO_UDP,
 				.socket_how = verify->socket.how < ARRAY_SIZE(how) ? how[verify->socket.how] : "unknown",
 			},
 		.result = c->result,
@@ -182,6 +281,7 @@ bool case_tell(const struct bench *bench, struct case_ *c)
 		.latency_verdict_us = c->latency_verdict_us,
 		.latency_action_us = c->latency_action_us,
 		.lost_before = bench->counters->lost_verify + bench->counters->lost_call,
+		.retroactive = c->retroactive,
 		.certificates = bench->certificates,
 	};
 	return sink_verification(bench->sink, &event);
@@ -191,6 +291,6 @@ void case_learn(const struct bench *bench, struct case_ *c, struct learned *lear
 {
 	const struct facts *facts = &c->decoded.facts;
 
-	process_ask(bench, c);
+	case_who(bench, c);
 	learned_add(learned, facts, facts->exe ? facts->exe : c->decoded.comm, time(NULL));
 }

@@ -19,9 +19,12 @@ struct bench {
 	const struct counters *counters;
 	struct sink *sink;
 	bool audit_only, all_events, certificates;
+	const struct siphash_key *secret; /* of the keys by which the kernel remembers verdicts; NULL: it does not */
 	const struct message_library *(*library_of)(void *context, uint32_t slot);
 	/* Sends a question to the warden and waits for its answer; false if the warden has gone. */
 	bool (*ask)(void *context, struct message *question_then_answer);
+	/* Sends what has no answer. */
+	void (*say)(void *context, const struct message *message);
 	void *context;
 };
 
@@ -34,6 +37,10 @@ struct case_ {
 	char *unit, *container;         /* or NULL */
 	struct message_library library; /* a copy; path empty if the slot is not known */
 	struct verdict verdict;
+	struct record_socket gated;        /* the socket whose packets wait for this case; cookie 0: none */
+	struct siphash_value general, own; /* keys, without and with the process */
+	bool has_key, has_own_key;
+	bool retroactive;  /* verified before these policies were there */
 	enum action acted; /* the strongest action that was tried */
 	enum action_result result;
 	char *result_reason;
@@ -44,11 +51,14 @@ struct case_ {
 struct case_ *case_new(const struct bench *bench, struct capture *capture);
 void case_free(struct case_ *c);
 
+/* Asks the warden who the process is, unless that is known. */
+void case_who(const struct bench *bench, struct case_ *c);
 /* What the warden says the process is. */
 void case_process(struct case_ *c, const struct message_process *process);
 
 void case_judge(const struct bench *bench, struct case_ *c);
-/* Asks for the end of the connection or of the process if the verdict says so; once for each. */
+/* Asks for the end of the connection or of the process if the verdict says so, once for each; else lets it go if it is gated. A
+ * handshake that nobody has verified yet stays gated if it would be condemned without a verification. */
 void case_act(const struct bench *bench, struct case_ *c);
 /* Writes the event, if it is one that is wanted: violations, and what could not be judged whole, always. False: nobody
  * reads any more. */

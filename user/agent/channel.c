@@ -2,6 +2,7 @@
 #include "channel.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -12,13 +13,49 @@ int channel_new(int ret_ends[2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_ends) < 0 ? -errno : 0;
 }
 
+/* As much of a message as its tag needs; 0: there is no such tag. */
+static size_t message_size(uint32_t tag)
+{
+#define SIZE_WITH(member) (offsetof(struct message, member) + sizeof(((struct message *)NULL)->member))
+	switch (tag) {
+	case MESSAGE_LIBRARY:
+	case MESSAGE_UNSUPPORTED:
+		return SIZE_WITH(library);
+	case MESSAGE_STARTED:
+	case MESSAGE_POLICIES:
+	case MESSAGE_POLICY_REJECTED:
+	case MESSAGE_LOST_MAPPINGS:
+	case MESSAGE_OUTPUT:
+	case MESSAGE_STOP:
+	case MESSAGE_VERIFIED:
+	case MESSAGE_POLICIES_TAKEN:
+	case MESSAGE_FORGET:
+		return SIZE_WITH(text);
+	case MESSAGE_PROCESS_IS:
+	case MESSAGE_PROCESS:
+		return SIZE_WITH(process);
+	case MESSAGE_KILLED:
+		return SIZE_WITH(killed);
+	case MESSAGE_GATE:
+		return SIZE_WITH(gate);
+	case MESSAGE_GATE_TIMEOUT:
+		return SIZE_WITH(timeout);
+	case MESSAGE_KILL:
+		return SIZE_WITH(kill);
+	case MESSAGE_RELEASE:
+		return SIZE_WITH(release);
+	default:
+		return 0;
+	}
+}
+
 static int send_with(int channel, const struct message *message, int passed_fd, int flags)
 {
 	union {
 		struct cmsghdr header;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control = {};
-	struct iovec iov = {.iov_base = (void *)message, .iov_len = sizeof(*message)};
+	struct iovec iov = {.iov_base = (void *)message, .iov_len = message_size(message->tag)};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t sent;
 
@@ -59,6 +96,8 @@ static int passed_fd_take(struct msghdr *msg)
 
 static void texts_end(struct message *message)
 {
+	struct message_process *process = &message->process;
+
 	message->text[MESSAGE_TEXT - 1] = '\0';
 	switch (message->tag) {
 	case MESSAGE_LIBRARY:
@@ -68,12 +107,14 @@ static void texts_end(struct message *message)
 		if (message->library.build_id_len > BUILD_ID_MAX)
 			message->library.build_id_len = 0;
 		break;
-	case MESSAGE_PROCESS_IS:
 	case MESSAGE_KILLED:
+		process = &message->killed.process;
+		/* fall through */
+	case MESSAGE_PROCESS_IS:
 	case MESSAGE_PROCESS:
-		message->process.exe[MESSAGE_PATH - 1] = '\0';
-		message->process.user[MESSAGE_USER - 1] = '\0';
-		message->process.cgroup[MESSAGE_CGROUP - 1] = '\0';
+		process->exe[MESSAGE_PATH - 1] = '\0';
+		process->user[MESSAGE_USER - 1] = '\0';
+		process->cgroup[MESSAGE_CGROUP - 1] = '\0';
 		break;
 	case MESSAGE_KILL:
 		message->kill.ruleset[MESSAGE_RULE - 1] = '\0';
@@ -101,7 +142,8 @@ int message_receive(int channel, bool wait, struct message *ret, int *ret_fd)
 	fd = passed_fd_take(&msg);
 	if (got == 0)
 		return 0;
-	if (got != sizeof(*ret) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	if ((size_t)got < offsetof(struct message, text) || (size_t)got != message_size(ret->tag) ||
+	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		return -EPROTO;
 	texts_end(ret);
 	if (ret_fd)

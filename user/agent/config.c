@@ -8,10 +8,22 @@
 #include "../policy/node.h"
 #include "arena.h"
 #include "exit_codes.h"
+#include "gate_maps.h"
 #include "policy.h"
 #include "util.h"
 
-enum { CONFIG_MAX = 1 << 20 };
+enum {
+	CONFIG_MAX = 1 << 20,
+	GATE_TIMEOUT_MS = 500,
+	GATE_TIMEOUT_MIN_MS = 10,
+	GATE_TIMEOUT_MAX_MS = 60000,
+	GATE_MAX_MAX = 1 << 20, /* some 300 MB of the kernel's memory */
+};
+
+void config_init(struct config *config)
+{
+	*config = (struct config){.gate_timeout_ms = GATE_TIMEOUT_MS, .gate_max = GATE_MAX};
+}
 
 void config_clear(struct config *config)
 {
@@ -21,7 +33,7 @@ void config_clear(struct config *config)
 	free(config->output);
 	free(config->anchors);
 	free(config->user);
-	*config = (struct config){};
+	config_init(config);
 }
 
 struct reading {
@@ -75,6 +87,51 @@ static void read_truth(const struct reading *reading, const struct node *value, 
 		*ret = strcmp(value->text, "true") == 0;
 }
 
+/* Digits, and then the rest. */
+static bool read_number(const struct node *value, uint32_t max, uint32_t *ret, const char **ret_rest)
+{
+	unsigned long long number = 0;
+	const char *at = value->text;
+
+	if (value->kind != NODE_SCALAR || !value->plain || *at < '0' || *at > '9')
+		return false;
+	for (; *at >= '0' && *at <= '9'; at++) {
+		number = number * 10 + (unsigned)(*at - '0');
+		if (number > max)
+			return false;
+	}
+	*ret = (uint32_t)number;
+	*ret_rest = at;
+	return true;
+}
+
+static void read_timeout(const struct reading *reading, const struct node *value)
+{
+	uint32_t number = 0;
+	const char *unit = "";
+	bool read = read_number(value, GATE_TIMEOUT_MAX_MS, &number, &unit);
+
+	if (read && strcmp(unit, "s") == 0)
+		number = number > GATE_TIMEOUT_MAX_MS / 1000 ? GATE_TIMEOUT_MAX_MS + 1 : number * 1000;
+	else if (strcmp(unit, "ms") != 0)
+		read = false;
+	if (!read || number < GATE_TIMEOUT_MIN_MS || number > GATE_TIMEOUT_MAX_MS)
+		complain(reading, value, "a time from 10ms to 60s is wanted here, as in 500ms or 2s");
+	else
+		reading->config->gate_timeout_ms = number;
+}
+
+static void read_gate_max(const struct reading *reading, const struct node *value)
+{
+	uint32_t number = 0;
+	const char *rest = "";
+
+	if (!read_number(value, GATE_MAX_MAX, &number, &rest) || *rest || !number)
+		complain(reading, value, "a number of sockets from 1 to 1048576 is wanted here");
+	else
+		reading->config->gate_max = number;
+}
+
 static void read_key(const struct reading *reading, const struct node *value)
 {
 	struct config *config = reading->config;
@@ -94,11 +151,20 @@ static void read_key(const struct reading *reading, const struct node *value)
 	} else if (strcmp(key, "mode") == 0) {
 		read_word(reading, value, "enforce", "audit", &config->audit_only,
 			  "audit, which overrides every policy, or enforce, which leaves it to them, is wanted here");
+	} else if (strcmp(key, "fail") == 0) {
+		read_word(reading, value, "open", "closed", &config->fail_closed,
+			  "open, which lets go what is not judged in time, or closed, which ends it, is wanted here");
+	} else if (strcmp(key, "gate_timeout") == 0) {
+		read_timeout(reading, value);
+	} else if (strcmp(key, "gate_max") == 0) {
+		read_gate_max(reading, value);
 	} else if (strcmp(key, "certificates") == 0) {
 		read_truth(reading, value, &config->certificates);
 	} else {
-		complain(reading, value->key,
-			 "there is no such key: policies, output, events, certificates, mode, anchors and user are");
+		complain(
+			reading, value->key,
+			"there is no such key: policies, output, events, certificates, mode, fail, gate_timeout, gate_max, anchors and user "
+			"are");
 	}
 }
 
@@ -128,12 +194,13 @@ static bool is_blank(const char *text, size_t len)
 int config_read(const char *path, struct config *ret)
 {
 	struct problems problems = {};
-	struct config config = {};
+	struct config config;
 	struct reading reading = {.path = path, .problems = &problems, .config = &config};
 	char *text CLEANUP_FREE = NULL;
 	size_t len;
 	int err = file_read(path, CONFIG_MAX, &text, &len);
 
+	config_init(&config);
 	if (err) {
 		fprintf(stderr, "tlswarden: %s: %s\n", path, strerror(-err));
 		return EXIT_USAGE;

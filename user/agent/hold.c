@@ -31,6 +31,14 @@ struct case_ *holds_take(struct holds *holds, uint32_t pid, uint64_t session)
 	return NULL;
 }
 
+struct case_ *holds_take_id(struct holds *holds, const struct record_id *id)
+{
+	for (size_t i = 0; i < holds->count; i++)
+		if (!memcmp(&holds->items[i].c->capture->verify.head.id, id, sizeof(*id)))
+			return take_at(holds, i);
+	return NULL;
+}
+
 struct case_ *holds_take_due(struct holds *holds, uint64_t now_ns, bool any)
 {
 	if (holds->count && (any || holds->items[0].deadline_ns <= now_ns))

@@ -4,9 +4,10 @@
 #define HOLD_H
 
 #include "case.h"
+#include "gate_maps.h"
 
 enum {
-	HOLD_MS = 1000,
+	HOLD_MS = GATE_UNVERIFIED_MS,
 	HELD_MAX = 4096, /* at one more the oldest is let go as unverified */
 };
 
@@ -28,6 +29,8 @@ bool holds_full(const struct holds *holds);
 void holds_add(struct holds *holds, uint32_t pid, uint64_t session, uint64_t now_ns, struct case_ *c);
 /* The case of that session, now the caller's, or NULL. */
 struct case_ *holds_take(struct holds *holds, uint32_t pid, uint64_t session);
+/* That of the verification with that id. */
+struct case_ *holds_take_id(struct holds *holds, const struct record_id *id);
 /* The oldest case if it is due, or if any is set, now the caller's; or NULL. */
 struct case_ *holds_take_due(struct holds *holds, uint64_t now_ns, bool any);
 /* Milliseconds until the oldest is due, or -1. */

@@ -13,10 +13,13 @@
 #include "case.h"
 #include "channel.h"
 #include "exit_codes.h"
+#include "gate_tell.h"
 #include "hold.h"
 #include "in_force.h"
 #include "learning.h"
+#include "losses.h"
 #include "path.h"
+#include "recall.h"
 #include "sandbox.h"
 #include "sink.h"
 #include "util.h"
@@ -46,8 +49,9 @@ struct judge {
 	struct deferred *deferred;
 	size_t deferred_count;
 	uint32_t token;
-	struct counters told; /* as of the last events-lost */
-	uint64_t malformed_told;
+	struct memory *memory; /* of what was verified, for policies that come later */
+	struct siphash_key secret;
+	struct losses losses;
 	bool done;
 };
 
@@ -139,11 +143,13 @@ static void tell_started(struct judge *judge, int64_t libraries)
 		learning_started(&judge->learning, now_ns());
 }
 
-/* In place of the old one, whose number everything knows. */
-static void output_take(struct judge *judge, int fd)
+static void gate_take(struct judge *judge, const struct message *message)
 {
-	if (fd >= 0)
-		dup2(fd, judge->sink.fd);
+	judge->secret = message->gate.secret;
+	judge->bench.secret = message->gate.caching ? &judge->secret : NULL;
+	capture_ring_key(judge->ring, judge->bench.secret);
+	if (!judge->learning.learned && !judge->sink.text)
+		judge->done |= !gate_tell_state(&judge->bench, message);
 }
 
 static void message_handle(struct judge *judge, const struct message *message, int fd)
@@ -171,7 +177,17 @@ static void message_handle(struct judge *judge, const struct message *message, i
 		tell(judge, "events-lost", "failure", &lost, 1);
 		break;
 	case MESSAGE_OUTPUT:
-		output_take(judge, fd);
+		if (fd >= 0)
+			dup2(fd, judge->sink.fd); /* in place of the old one, whose number everything knows */
+		break;
+	case MESSAGE_GATE:
+		gate_take(judge, message);
+		break;
+	case MESSAGE_GATE_TIMEOUT:
+		judge->done |= !gate_tell_timeout(&judge->bench, message);
+		break;
+	case MESSAGE_VERIFIED:
+		judge->done |= !recall(&judge->bench, judge->memory, fd, (size_t)message->number, &judge->losses.forgotten);
 		break;
 	case MESSAGE_STOP:
 		judge->done = true;
@@ -207,6 +223,14 @@ static void messages_deferred(struct judge *judge)
 			close(judge->deferred[i].fd);
 	}
 	judge->deferred_count = 0;
+}
+
+static void warden_say(void *context, const struct message *message)
+{
+	struct judge *judge = context;
+
+	if (message_send(judge->channel, message, -1) < 0)
+		judge->done = true;
 }
 
 /* Policies may not change under a case that is being judged: other messages wait. */
@@ -279,6 +303,8 @@ static void case_hold(struct judge *judge, struct case_ *c)
 {
 	const struct record_verify *verify = &c->capture->verify;
 
+	/* It may have ended when it is told of. */
+	case_who(&judge->bench, c);
 	if (holds_full(&judge->holds))
 		case_unverified(judge, holds_take_due(&judge->holds, 0, true));
 	holds_add(&judge->holds, c->process.pid, verify->session, now_ns(), c);
@@ -309,14 +335,15 @@ static void on_capture(void *context, struct capture *capture)
 	if (held && held->capture->verify.socket.cookie)
 		verify->socket = held->capture->verify.socket;
 	c = case_new(&judge->bench, capture);
+	if (c->has_key && verify->socket.cookie)
+		memory_keep(judge->memory, &c->general, capture);
 	if (held)
 		case_inherit(c, held);
 	case_free(held);
 	case_judge(&judge->bench, c);
 	if (verify->flags & VERIFY_NONE_YET) {
-		/* What a rule condemns whatever the verification says need not wait for it. */
-		if (c->verdict.action >= ACTION_KILL)
-			case_act(&judge->bench, c);
+		/* What a rule condemns whatever the verification says need not wait for it; nor what none would condemn. */
+		case_act(&judge->bench, c);
 		case_hold(judge, c);
 		return;
 	}
@@ -333,23 +360,21 @@ static void on_closed(void *context, uint32_t pid, uint64_t session)
 		case_unverified(judge, held);
 }
 
+/* Its application sends now: it will not verify first. */
+static void on_held(void *context, const struct record_id *id)
+{
+	struct judge *judge = context;
+	struct case_ *held = holds_take_id(&judge->holds, id);
+
+	if (held)
+		case_unverified(judge, held);
+}
+
 static void tell_losses(struct judge *judge)
 {
-	struct counters now = *judge->bench.counters;
-	uint64_t malformed = capture_ring_malformed(judge->ring);
-	struct event_detail details[] = {
-		{.key = "lost.verifications", .number = (int64_t)now.lost_verify},
-		{.key = "lost.certificates", .number = (int64_t)now.lost_cert},
-		{.key = "lost.calls", .number = (int64_t)now.lost_call},
-		{.key = "lost.malformed", .number = (int64_t)malformed},
-	};
-
-	if (now.lost_verify == judge->told.lost_verify && now.lost_cert == judge->told.lost_cert &&
-	    now.lost_call == judge->told.lost_call && malformed == judge->malformed_told)
-		return;
-	judge->told = now;
-	judge->malformed_told = malformed;
-	tell(judge, "events-lost", "failure", details, ARRAY_SIZE(details));
+	judge->losses.malformed = capture_ring_malformed(judge->ring);
+	if (!judge->learning.learned)
+		judge->done |= !losses_tell(&judge->losses, &judge->sink, judge->bench.counters);
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
@@ -399,15 +424,6 @@ static int judge_learned(struct judge *judge)
 /* An exit code. */
 static int judge_end(struct judge *judge)
 {
-	const struct counters *counters = judge->bench.counters;
-	struct event_detail details[] = {
-		{.key = "verifications", .number = (int64_t)counters->verifications},
-		{.key = "not_tls", .number = (int64_t)counters->not_tls},
-		{.key = "no_certificate", .number = (int64_t)counters->no_certificate},
-		{.key = "lost.verifications", .number = (int64_t)counters->lost_verify},
-		{.key = "lost.certificates", .number = (int64_t)counters->lost_cert},
-		{.key = "lost.calls", .number = (int64_t)counters->lost_call},
-	};
 	uint64_t end_ns = now_ns() + END_MS * 1000000ULL;
 	struct case_ *held;
 	int code;
@@ -417,20 +433,22 @@ static int judge_end(struct judge *judge)
 	while ((held = holds_take_due(&judge->holds, 0, true)))
 		case_unverified(judge, held);
 	tell_losses(judge);
-	tell(judge, "agent-stopped", "success", details, ARRAY_SIZE(details));
+	if (!judge->learning.learned)
+		stopped_tell(&judge->sink, judge->bench.counters);
 	code = judge_learned(judge);
 	capture_ring_free(judge->ring);
 	for (size_t i = 0; i < LIBRARIES_MAX; i++)
 		free(judge->libraries[i]);
 	free(judge->deferred);
 	in_force_clear(&judge->in_force);
+	memory_free(judge->memory);
 	return code;
 }
 
 static int judge_confine(struct judge *judge, const struct judge_setup *setup)
 {
 	const char *step;
-	int err = capture_ring_new(setup->ring_map, on_capture, on_closed, judge, &judge->ring);
+	int err = capture_ring_new(setup->ring_map, on_capture, on_closed, on_held, judge, &judge->ring);
 
 	if (err) {
 		fprintf(stderr, "tlswarden: the ring buffer cannot be read: %s\n", strerror(-err));
@@ -459,10 +477,12 @@ int judge_main(struct judge_setup *setup)
 			  .certificates = setup->certificates,
 			  .library_of = library_of,
 			  .ask = warden_ask,
+			  .say = warden_say,
 			  .context = &judge},
 	};
 	if (judge_confine(&judge, setup))
 		return EXIT_CANNOT;
+	judge.memory = memory_new();
 	if (setup->anchors_pem)
 		anchors_new(setup->anchors_pem, setup->anchors_len, &judge.in_force.system, &judge.anchors_skipped);
 	if (in_force_begin(&judge.in_force, TAKE_PTR(setup->policies), setup->contents))

@@ -4,11 +4,10 @@
  *     finder thread ── MESSAGE_LIBRARY … ────────────→
  *     SIGHUP ───────── MESSAGE_POLICIES ─────────────→ ring → facts → verdict → event
  *     policies  ←───── MESSAGE_POLICIES_TAKEN ───────
- *     /proc     ←───── MESSAGE_PROCESS ──────────────
- *     sock_diag ←───── MESSAGE_KILL ─────────────────
+ *     enforcer  ←───── MESSAGE_PROCESS, _KILL, _RELEASE
  *
  * It never parses a certificate: what is in the files that policies name is read here and taken apart by the judge. What the
- * judge asks for is checked again (request.c). Anything else ends the judge, and with it the agent. */
+ * judge asks for is checked again (enforcer.c, request.c). Anything else ends the judge, and with it the agent. */
 #include "agent.h"
 
 #include <errno.h>
@@ -26,6 +25,7 @@
 #include <time.h>
 
 #include "channel.h"
+#include "enforcer.h"
 #include "exit_codes.h"
 #include "finder.h"
 #include "judge.h"
@@ -33,12 +33,12 @@
 #include "machine.h"
 #include "path.h"
 #include "policy_pack.h"
-#include "request.h"
 #include "sandbox.h"
 #include "util.h"
 
 enum {
 	ANCHORS_MAX = 64 << 20,
+	TICK_ACCURACY_US = 10000,
 	STOP_WAIT_S = 10, /* beyond it a judge that does not end, as nobody reads its output, is killed */
 };
 
@@ -50,6 +50,7 @@ struct warden {
 	bool reload_again;         /* was asked for meanwhile */
 	struct probes *probes;
 	struct finder *finder;
+	struct enforcer *enforcer;
 	sd_event *events;
 	int channel;
 	pid_t judge;
@@ -159,12 +160,16 @@ static void probes_start(struct warden *warden)
 static void on_taken(struct warden *warden, int err)
 {
 	bool first = !warden->offered;
+	struct policies *old = NULL;
 
 	warden->awaiting = false;
 	if (!first && !err) {
-		policies_free(warden->policies);
+		old = warden->policies;
 		warden->policies = TAKE_PTR(warden->offered);
 	}
+	if (!err)
+		enforcer_policies(warden->enforcer, warden->policies);
+	policies_free(old);
 	policies_free(TAKE_PTR(warden->offered));
 	if (first)
 		probes_start(warden);
@@ -189,16 +194,34 @@ static int on_message(sd_event_source *source, int fd, uint32_t revents, void *c
 		sd_event_source_set_enabled(source, SD_EVENT_OFF); /* its end is seen by on_judge_end */
 		return 0;
 	}
-	if (got > 0 && (message.tag == MESSAGE_PROCESS || message.tag == MESSAGE_KILL)) {
-		request_answer(warden->policies, warden->options->audit_only, &message);
-		message_send(warden->channel, &message, -1);
-	} else if (got > 0 && message.tag == MESSAGE_POLICIES_TAKEN && warden->awaiting) {
+	if (got > 0 && message.tag == MESSAGE_POLICIES_TAKEN && warden->awaiting) {
 		on_taken(warden, (int)message.number);
-	} else {
+	} else if (got <= 0 || !enforcer_message(warden->enforcer, &message)) {
 		fprintf(stderr, "tlswarden: the judge asked for something that is not in the table: ending it\n");
 		kill(warden->judge, SIGKILL);
 	}
 	return 0;
+}
+
+static int on_notices(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	struct warden *warden = context;
+
+	(void)source;
+	(void)fd;
+	(void)revents;
+	enforcer_notices(warden->enforcer);
+	return 0;
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct warden *warden = context;
+	unsigned wait_ms = enforcer_tick(warden->enforcer);
+
+	(void)usec;
+	sd_event_source_set_time_relative(source, wait_ms * 1000ULL);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 /* --- signals ------------------------------------------------------------------------------------------------------- */
@@ -314,13 +337,26 @@ static int loop_prepare(struct warden *warden)
 		err = sd_event_add_child(warden->events, NULL, warden->judge, WEXITED, on_judge_end, warden);
 	if (err >= 0)
 		err = sd_event_add_io(warden->events, NULL, warden->channel, EPOLLIN, on_message, warden);
+	if (err >= 0)
+		err = sd_event_add_io(warden->events, NULL, enforcer_fd(warden->enforcer), EPOLLIN, on_notices, warden);
+	if (err >= 0)
+		err = sd_event_add_time_relative(warden->events, NULL, CLOCK_MONOTONIC, 0, TICK_ACCURACY_US, on_tick,
+						 warden);
 	return err < 0 ? err : 0;
 }
 
 static int warden_loop(struct warden *warden)
 {
-	int err = loop_prepare(warden);
+	const struct agent_options *options = warden->options;
+	const struct enforcer_options enforcer = {
+		.gate = {.closed = options->fail_closed, .timeout_ms = options->gate_timeout_ms},
+		.audit_only = options->audit_only,
+		.idle = options->learn || options->text,
+	};
+	int err = enforcer_new(warden->probes, &enforcer, warden->channel, &warden->enforcer);
 
+	if (!err)
+		err = loop_prepare(warden);
 	if (err) {
 		fprintf(stderr, "tlswarden: cannot start: %s\n", strerror(-err));
 		return EXIT_CANNOT;
@@ -389,7 +425,7 @@ static int warden_start(struct warden *warden, struct load *load, char **ret_why
 
 	if (code)
 		return code;
-	if (machine_check(ret_why) < 0 || probes_new(&warden->probes, ret_why) < 0) {
+	if (machine_check(ret_why) < 0 || probes_new(warden->options->gate_max, &warden->probes, ret_why) < 0) {
 		fprintf(stderr, "tlswarden: cannot run here: %s\n", *ret_why);
 		return EXIT_CANNOT;
 	}
@@ -425,6 +461,7 @@ int agent_run(const struct agent_options *options)
 	int code = warden_start(&warden, &load, &why);
 
 	finder_free(warden.finder);
+	enforcer_free(warden.enforcer);
 	if (warden.channel >= 0)
 		close(warden.channel);
 	if (warden.judge > 0)

@@ -4,8 +4,10 @@
  * site cannot harm more than the kernel's uprobe code allows (it refuses what is not an instruction it can step). */
 #include "probes.h"
 
+#include <asm/ptrace.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
@@ -20,6 +22,9 @@ struct probes {
 	/* Without probe cookies: a set of programs for each slot, which knows its slot; slot 0 has skel. The maps are shared. */
 	bool has_cookies;
 	bool tells_other; /* the kernel has the tracepoint sock_recv_length */
+	bool has_loop;    /* bpf_loop: keys can be made */
+	bool reads_registers, can_reject;
+	uint32_t gate_max;
 	struct warden_bpf **more;
 	size_t more_count;
 	struct bpf_link **links;
@@ -55,6 +60,23 @@ static int maps_share(const struct warden_bpf *from, struct warden_bpf *skel)
 	return err;
 }
 
+/* Of the programs that make keys there is a plain form, for kernels that lack what that takes. */
+static void programs_choose(const struct probes *probes, struct warden_bpf *skel)
+{
+	const struct {
+		struct bpf_program *keyed, *plain;
+	} table[] = {
+		{skel->progs.openssl_verified, skel->progs.openssl_verified_plain},
+		{skel->progs.gnutls_handshake_end, skel->progs.gnutls_handshake_end_plain},
+		{skel->progs.gnutls_verify_end, skel->progs.gnutls_verify_end_plain},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		bpf_program__set_autoload(table[i].keyed, probes->has_loop);
+		bpf_program__set_autoload(table[i].plain, !probes->has_loop);
+	}
+}
+
 static int programs_try(const struct probes *probes, uint32_t slot, bool can_make_cookie, struct warden_bpf **ret)
 {
 	struct warden_bpf *skel = warden_bpf__open();
@@ -64,12 +86,18 @@ static int programs_try(const struct probes *probes, uint32_t slot, bool can_mak
 		return -errno;
 	skel->rodata->fixed_library = probes->has_cookies ? -1 : (int)slot;
 	skel->rodata->can_make_cookie = can_make_cookie;
+	skel->rodata->can_read_registers = probes->reads_registers;
+	skel->rodata->can_reject = probes->can_reject;
+	programs_choose(probes, skel);
 	bpf_program__set_autoload(skel->progs.socket_received_other, slot == 0 && probes->tells_other);
 	if (slot > 0) {
 		bpf_program__set_autoload(skel->progs.socket_received, false);
+		bpf_program__set_autoload(skel->progs.socket_closed, false);
+		bpf_program__set_autoload(skel->progs.gate_egress, false);
 		err = maps_share(probes->skel, skel);
 	} else {
-		err = 0;
+		bpf_map__set_max_entries(skel->maps.pending, probes->gate_max);
+		err = bpf_map__set_max_entries(skel->maps.released, probes->gate_max);
 	}
 	if (!err)
 		err = warden_bpf__load(skel);
@@ -98,23 +126,68 @@ static bool has_tracepoint(const char *type)
 	return found;
 }
 
-int probes_new(struct probes **ret, char **ret_error)
+static bool has_helper(enum bpf_func_id helper)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, helper, NULL) == 1;
+}
+
+/* May a uprobe's program write the register that holds a function's result? */
+static bool writes_result(void)
+{
+#ifdef __x86_64__
+	const struct bpf_insn program[] = {
+		{.code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_1, .off = offsetof(struct pt_regs, rax)},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "writes_result", "GPL", program, ARRAY_SIZE(program), NULL);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+#else
+	return false;
+#endif
+}
+
+static int trackers_attach(const struct probes *probes)
+{
+	struct warden_bpf *skel = probes->skel;
+	const struct {
+		struct bpf_program *program;
+		struct bpf_link **link;
+		bool wanted;
+	} table[] = {
+		{skel->progs.socket_received, &skel->links.socket_received, true},
+		{skel->progs.socket_received_other, &skel->links.socket_received_other, probes->tells_other},
+		{skel->progs.socket_closed, &skel->links.socket_closed, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		if (!table[i].wanted)
+			continue;
+		*table[i].link = bpf_program__attach(table[i].program);
+		if (!*table[i].link)
+			return -errno;
+	}
+	return 0;
+}
+
+int probes_new(uint32_t gate_max, struct probes **ret, char **ret_error)
 {
 	struct probes *probes = xcalloc(1, sizeof(*probes));
 	int err;
 
 	libbpf_set_print(libbpf_listen);
-	probes->has_cookies = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
+	probes->gate_max = gate_max;
+	probes->has_cookies = has_helper(BPF_FUNC_get_attach_cookie);
+	probes->has_loop = has_helper(BPF_FUNC_loop);
+	probes->reads_registers = has_helper(BPF_FUNC_task_pt_regs);
+	probes->can_reject = writes_result();
 	probes->tells_other = has_tracepoint("btf_trace_sock_recv_length");
 	err = programs_load(probes, 0, &probes->skel);
-	if (!err) {
-		probes->skel->links.socket_received = bpf_program__attach(probes->skel->progs.socket_received);
-		err = probes->skel->links.socket_received ? 0 : -errno;
-	}
-	if (!err && probes->tells_other) {
-		probes->skel->links.socket_received_other = bpf_program__attach(probes->skel->progs.socket_received_other);
-		err = probes->skel->links.socket_received_other ? 0 : -errno;
-	}
+	if (!err)
+		err = trackers_attach(probes);
 	if (err) {
 		libbpf_said[strcspn(libbpf_said, "\n")] = '\0';
 		*ret_error = xasprintf("the BPF programs do not load: %s (%s)", strerror(-err), libbpf_said);
@@ -180,6 +253,7 @@ int probes_attach(struct probes *probes, uint32_t slot, int fd, const struct lib
 		  const uint64_t site[SITE_COUNT])
 {
 	struct warden_bpf *skel;
+	bool keyed = probes->has_loop;
 	int err = programs_of(probes, slot, &skel);
 
 	if (err)
@@ -191,12 +265,14 @@ int probes_attach(struct probes *probes, uint32_t slot, int fd, const struct lib
 		bool at_return;
 	} table[] = {
 		{SITE_X509_VERIFY_CERT, skel->progs.openssl_verify, false},
-		{SITE_X509_VERIFY_CERT, skel->progs.openssl_verified, true},
+		{SITE_X509_VERIFY_CERT, keyed ? skel->progs.openssl_verified : skel->progs.openssl_verified_plain, true},
 		{SITE_GNUTLS_SERVER_NAME_SET, skel->progs.gnutls_server_name, false},
 		{SITE_GNUTLS_HANDSHAKE, skel->progs.gnutls_handshake_begin, false},
 		{SITE_GNUTLS_VERIFY_PEERS, skel->progs.gnutls_verify_begin, false},
-		{SITE_GNUTLS_VERIFY_PEERS, skel->progs.gnutls_verify_end, true},
-		{SITE_GNUTLS_HANDSHAKE, skel->progs.gnutls_handshake_end, true},
+		{SITE_GNUTLS_VERIFY_PEERS, keyed ? skel->progs.gnutls_verify_end : skel->progs.gnutls_verify_end_plain,
+		 true},
+		{SITE_GNUTLS_HANDSHAKE, keyed ? skel->progs.gnutls_handshake_end : skel->progs.gnutls_handshake_end_plain,
+		 true},
 		{SITE_GNUTLS_DEINIT, skel->progs.gnutls_session_end, false},
 	};
 	size_t before = probes->links_count;
@@ -220,4 +296,20 @@ int probes_ring_fd(const struct probes *probes)
 const struct counters *probes_counters(const struct probes *probes)
 {
 	return &probes->skel->bss->counters;
+}
+
+struct probes_gate probes_gate(const struct probes *probes)
+{
+	const struct warden_bpf *skel = probes->skel;
+
+	return (struct probes_gate){
+		.program = bpf_program__fd(skel->progs.gate_egress),
+		.pending = bpf_map__fd(skel->maps.pending),
+		.released = bpf_map__fd(skel->maps.released),
+		.verdicts = bpf_map__fd(skel->maps.verdicts),
+		.verified = bpf_map__fd(skel->maps.verified),
+		.notices = bpf_map__fd(skel->maps.notices),
+		.switches = &skel->bss->gate,
+		.caching = probes->has_loop,
+	};
 }

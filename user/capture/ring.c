@@ -10,6 +10,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "capture_key.h"
 #include "known.h"
 #include "util.h"
 
@@ -24,11 +25,14 @@ struct capture_ring {
 	struct known *known;
 	capture_fn on_capture;
 	closed_fn on_closed;
+	held_fn on_held;
 	void *context;
 	struct capture *open[OPEN_MAX_COUNT];
 	size_t open_count;
 	size_t drained; /* records of the drain under way */
 	uint64_t malformed;
+	struct siphash_key key;
+	bool keyed;
 };
 
 void capture_free(struct capture *capture)
@@ -70,12 +74,22 @@ static void on_verify(struct capture_ring *ring, const struct record_verify *rec
 	}
 	capture = xcalloc(1, sizeof(*capture));
 	capture->verify = *record;
+	capture->digested = ring->keyed;
 	verify_text_end(&capture->verify);
 	if (ring->open_count == OPEN_MAX_COUNT)
 		capture_hand_on(ring, 0);
 	ring->open[ring->open_count++] = capture;
 	if (capture->verify.certs == 0)
 		capture_hand_on(ring, ring->open_count - 1);
+}
+
+/* For each record, known or not: of a known certificate the raw bytes are not kept. */
+static void cert_digest(const struct capture_ring *ring, const struct record_cert *record, struct capture *capture)
+{
+	if (!capture->digested)
+		return;
+	capture_digest(record, &ring->key, &capture->digests[capture->count]);
+	capture->digested_bytes += (size_t)record->tbs_len + record->signature_len;
 }
 
 static void on_cert(struct capture_ring *ring, const struct record_cert *record, size_t size)
@@ -96,6 +110,7 @@ static void on_cert(struct capture_ring *ring, const struct record_cert *record,
 		capture->verify.certs--;
 		capture->verify.flags |= VERIFY_LOST_CERT;
 	} else {
+		cert_digest(ring, record, capture);
 		capture->objects[capture->count++] = record->object;
 	}
 	if (capture->count == capture->verify.certs)
@@ -115,17 +130,21 @@ static int on_record(void *context, void *data, size_t size)
 		on_cert(ring, data, size);
 	else if (head->tag == RECORD_CLOSED && size >= sizeof(struct record_closed))
 		ring->on_closed(ring->context, head->id.pid_tgid >> 32, ((const struct record_closed *)data)->session);
+	else if (head->tag == RECORD_HELD && size >= sizeof(struct record_held))
+		ring->on_held(ring->context, &head->id);
 	else
 		ring->malformed++;
 	return ++ring->drained == DRAIN_MAX ? -EAGAIN : 0; /* libbpf has taken the record, and stops */
 }
 
-int capture_ring_new(int ring_map_fd, capture_fn on_capture, closed_fn on_closed, void *context, struct capture_ring **ret)
+int capture_ring_new(int ring_map_fd, capture_fn on_capture, closed_fn on_closed, held_fn on_held, void *context,
+		     struct capture_ring **ret)
 {
 	struct capture_ring *ring = xcalloc(1, sizeof(*ring));
 
 	ring->on_capture = on_capture;
 	ring->on_closed = on_closed;
+	ring->on_held = on_held;
 	ring->context = context;
 	ring->known = known_new();
 	ring->reader = ring_buffer__new(ring_map_fd, on_record, ring, NULL);
@@ -162,6 +181,14 @@ int capture_ring_drain(struct capture_ring *ring)
 	ring->drained = 0;
 	consumed = ring_buffer__consume(ring->reader);
 	return consumed < 0 ? consumed : 0;
+}
+
+void capture_ring_key(struct capture_ring *ring, const struct siphash_key *key)
+{
+	for (size_t i = 0; i < ring->open_count; i++)
+		ring->open[i]->digested = false;
+	ring->keyed = key != NULL;
+	ring->key = key ? *key : (struct siphash_key){0};
 }
 
 uint64_t capture_ring_malformed(const struct capture_ring *ring)

@@ -79,7 +79,7 @@ static bool option_take(int option, char *value, struct agent_options *ret, bool
 
 int cmd_learn(int argc, char **argv)
 {
-	struct agent_options options = {.output = "-", .audit_only = true, .learn = true};
+	struct agent_options options = {.output = "-", .audit_only = true, .learn = true, .gate_max = 1};
 	bool help = false, good = true;
 	int option;
 

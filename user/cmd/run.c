@@ -144,6 +144,9 @@ static void config_apply(const struct config *config, const struct choices *choi
 	if (!choices->has_mode)
 		ret->audit_only = config->audit_only;
 	ret->certificates |= config->certificates;
+	ret->fail_closed = config->fail_closed;
+	ret->gate_timeout_ms = config->gate_timeout_ms;
+	ret->gate_max = config->gate_max;
 	if (!ret->anchors)
 		ret->anchors = config->anchors;
 	if (!ret->user)
@@ -152,11 +155,12 @@ static void config_apply(const struct config *config, const struct choices *choi
 
 int cmd_run(int argc, char **argv)
 {
-	CLEANUP(config_clear) struct config config = {};
+	CLEANUP(config_clear) struct config config;
 	struct agent_options options = {};
 	struct choices choices = {};
 	int code = EXIT_USAGE;
 
+	config_init(&config);
 	if (!options_take(argc, argv, &options, &choices)) {
 		fputs("Try: tlswarden run --help\n", stderr);
 	} else if (choices.help) {

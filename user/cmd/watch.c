@@ -57,7 +57,7 @@ static bool option_take(int option, char *value, struct agent_options *ret, bool
 
 int cmd_watch(int argc, char **argv)
 {
-	struct agent_options options = {.output = "-", .text = true, .all_events = true, .audit_only = true};
+	struct agent_options options = {.output = "-", .text = true, .all_events = true, .audit_only = true, .gate_max = 1};
 	bool help = false, good = true;
 	int option, code = EXIT_USAGE;
 

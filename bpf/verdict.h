@@ -1,0 +1,232 @@
+/* What happens at the return of a verification: its key is made, a cached verdict looked for, its socket gated.
+ *
+ *   cached    gated             record        beside
+ *   nothing   until judged      yes
+ *   quiet     no                no: counted   remembered
+ *   pass      no                yes           remembered
+ *   deny      until destroyed   yes           notice to the warden; the library is made to refuse, where the kernel can
+ *
+ * The key is a keyed hash over all that a verdict depends on (verdict_key.h). Making it takes bpf_loop (5.17); without, each
+ * verification is judged. The bytes hashed are read here, those judged when they are sent: a process that changes them in between changes
+ * only what it is shown itself, for the agent makes the key anew of what it was sent before it lets a verdict be remembered. */
+#ifndef VERDICT_H
+#define VERDICT_H
+
+enum {
+	SSL_VERIFY_PEER = 1,
+	HANDSHAKE_BESIDE_MAX = 65536, /* as in user/capture/decode.c: what a socket may have received beside certificates */
+	COMPRESSED_TO_AT_LEAST = 16,
+	NOTED_CERT = 1, /* words that go before what stands for a certificate in a key */
+	NOTED_NUMBER = 2,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, VERDICTS_MAX);
+	__type(key, struct siphash_value);
+	__type(value, struct cached_verdict);
+} verdicts SEC(".maps");
+
+/* A key in the making: over the verification, and over the certificate at hand. */
+struct keying {
+	struct siphash whole, part;
+	__u64 address, len; /* of what is being added; not changed in the loop, whose every turn the verifier would follow */
+	__u64 bytes;        /* of certificates so far */
+	__u32 failed;
+	__u32 presented_bytes;
+};
+
+struct verdict_keys {
+	struct siphash_value general, own; /* without and with the process */
+	__u32 presented_bytes;
+	__u32 made;
+};
+
+static long keying_chunk(__u32 index, void *context)
+{
+	__u64 words[VERDICT_CHUNK / 8] = {};
+	struct keying *k = context;
+	__u64 at = (__u64)index * VERDICT_CHUNK, size = k->len - at;
+
+	barrier_var(size);
+	if (size > VERDICT_CHUNK)
+		size = VERDICT_CHUNK;
+	if (bpf_probe_read_user(words, size, (void *)(k->address + at))) {
+		k->failed = 1;
+		return 1;
+	}
+	for (int i = 0; i < VERDICT_CHUNK / 8; i++)
+		siphash_add(&k->part, words[i]);
+	return 0;
+}
+
+static __always_inline void keying_part(struct keying *k, __u64 address, __u64 len)
+{
+	k->address = address;
+	k->len = len;
+	bpf_loop((len + VERDICT_CHUNK - 1) / VERDICT_CHUNK, keying_chunk, k, 0);
+}
+
+/* False: it can have no key. */
+static __noinline bool keying_cert(struct keying *k, const struct cert_source *source)
+{
+	struct siphash_key secret = gate.secret;
+	struct siphash_value digest;
+	__u64 tbs_len = source->tbs_len, signature_len = source->signature_len;
+
+	if (!tbs_len || tbs_len > TBS_MAX || signature_len > SIGNATURE_MAX)
+		return false;
+	k->bytes += tbs_len + signature_len;
+	if (k->bytes > VERDICT_BYTES_MAX)
+		return false;
+	siphash_begin(&k->part, &secret);
+	verdict_key_cert(&k->part, source->form, source->unused_bits, tbs_len, signature_len);
+	if (signature_len)
+		keying_part(k, source->signature, signature_len);
+	keying_part(k, source->tbs, tbs_len);
+	if (k->failed)
+		return false;
+	digest = siphash_end(&k->part);
+	siphash_add(&k->whole, NOTED_CERT);
+	siphash_add(&k->whole, digest.a);
+	siphash_add(&k->whole, digest.b);
+	return true;
+}
+
+/* A function that is given the stack returns something that its caller uses: clang leaves what it likes in the register of
+ * an unused result, and the verifier refuses a pointer to the stack there. */
+static __always_inline bool yes(void)
+{
+	__u64 value = 1;
+	barrier_var(value);
+	return value;
+}
+
+static __noinline bool keying_begin(struct keying *k, const struct record_verify *record, __u32 kind)
+{
+	struct siphash_key secret = gate.secret;
+
+	siphash_begin(&k->whole, &secret);
+	verdict_key_facts(&k->whole, record, kind);
+	return yes();
+}
+
+static __noinline bool keying_end(struct keying *k, const struct record_verify *record, struct verdict_keys *ret)
+{
+	struct siphash general = k->whole;
+
+	ret->general = siphash_end(&general);
+	verdict_key_process(&k->whole, record);
+	ret->own = siphash_end(&k->whole);
+	ret->presented_bytes = k->presented_bytes;
+	return yes();
+}
+
+static __always_inline struct cached_verdict *cached_find(const struct siphash_value *key)
+{
+	struct siphash_value copy = *key;
+	struct cached_verdict *cached = bpf_map_lookup_elem(&verdicts, &copy);
+
+	return cached && cached->epoch == gate.epoch && bpf_ktime_get_ns() < cached->until_ns ? cached : 0;
+}
+
+/* See capture_socket_fits() in user/capture/decode.c. */
+static __always_inline bool socket_fits(const struct record_socket *socket, __u32 presented_bytes)
+{
+	return socket->how == SOCKET_FD || (socket->received >= presented_bytes / COMPRESSED_TO_AT_LEAST &&
+					    socket->received <= (__u64)presented_bytes + HANDSHAKE_BESIDE_MAX);
+}
+
+static __noinline void notice_send(const struct record_verify *record, __u32 why, __u32 rule)
+{
+	struct gate_notice *notice = bpf_ringbuf_reserve(&notices, sizeof(*notice), 0);
+
+	if (!notice) {
+		COUNT(lost_notice);
+		return;
+	}
+	notice->id = record->head.id;
+	notice->start_boottime_ns = record->start_boottime_ns;
+	notice->end_ktime_ns = record->end_ktime_ns;
+	notice->epoch = gate.epoch;
+	notice->why = why;
+	notice->rule = rule;
+	notice->uid = record->uid;
+	notice->pad = 0;
+	notice->socket = record->socket;
+	bpf_ringbuf_submit(notice, 0);
+}
+
+static __noinline bool verified_remember(const struct record_verify *record, const struct siphash_value *key)
+{
+	__u64 cookie = record->socket.cookie;
+	struct verified_socket value = {
+		.id = record->head.id,
+		.start_boottime_ns = record->start_boottime_ns,
+		.exec_id = record->exec_id,
+		.key = *key,
+		.uid = record->uid,
+		.socket = record->socket,
+	};
+
+	return !bpf_map_update_elem(&verified, &cookie, &value, BPF_ANY);
+}
+
+static __noinline void verdict_gate(struct record_verify *record, bool denied)
+{
+	__u32 flags = denied ? GATE_DENIED : record->flags & VERIFY_NONE_YET ? GATE_UNVERIFIED : 0;
+
+	if (gate_enter(&record->head, &record->socket, record->start_boottime_ns, flags)) {
+		record->flags |= VERIFY_GATED;
+	} else {
+		record->flags |= VERIFY_UNGATED;
+		if (gate.closed && !denied)
+			notice_send(record, NOTICE_FULL, 0);
+	}
+}
+
+/* False: it need not be told of. The record has everything but its certificates; UDP sockets end without a word, so they are not remembered. */
+static __noinline bool verdict_apply(struct record_verify *record, const struct verdict_keys *keys)
+{
+	struct cached_verdict *cached = 0;
+	bool known = record->socket.cookie != 0;
+	__u32 kind, rule = 0;
+
+	if (keys->made && gate.caching) {
+		cached = cached_find(&keys->general);
+		if (!cached)
+			cached = cached_find(&keys->own);
+	}
+	kind = cached ? cached->kind : CACHED_NONE;
+	if (cached)
+		rule = cached->rule;
+	/* A socket that cannot be the one is judged as unknown; and nothing is denied that cannot be ended. */
+	if ((known && !socket_fits(&record->socket, keys->presented_bytes)) || (kind == CACHED_DENY && !(gate.on && known)))
+		kind = CACHED_NONE;
+	if (gate.on && known && (kind == CACHED_NONE || kind == CACHED_DENY))
+		verdict_gate(record, kind == CACHED_DENY);
+	if (kind == CACHED_DENY) {
+		COUNT(denied);
+		record->flags |= VERIFY_DENIED;
+		notice_send(record, NOTICE_DENIED, rule);
+		return true;
+	}
+	if (keys->made && known && gate.remembering && record->socket.protocol == PROTOCOL_TCP &&
+	    !verified_remember(record, &keys->general))
+		COUNT(lost_verified);
+	if (kind == CACHED_PASS)
+		record->flags |= VERIFY_PASSED;
+	if (kind == CACHED_QUIET)
+		COUNT(passed);
+	return kind != CACHED_QUIET;
+}
+
+/* The reader passes over what is discarded only when it is awake. */
+static __always_inline void verify_discard(struct record_verify *record)
+{
+	bool much = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > RING_BYTES / 2;
+
+	bpf_ringbuf_discard(record, much ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+}
+
+#endif

@@ -1,0 +1,436 @@
+/* See enforcer.h. Owns the gate, the numbers by which the kernel's cache knows rules, and what it has yet to tell the judge.
+ *
+ * Nothing here waits for the judge but the answer to its own question: while it is stopped, sockets whose time is up must still be
+ * dealt with. */
+#include "enforcer.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "connection.h"
+#include "done.h"
+#include "request.h"
+#include "util.h"
+
+enum {
+	SWEEP_MS = 100,   /* with the gate on */
+	LOOK_MS = 1000,   /* at what policies do by themselves; a gate that is off is looked at as often */
+	RULES_MAX = 4096, /* rules with numbers; one more is not remembered in the kernel, and judged each time */
+	UNTOLD_MAX = 4096,
+	UNREAD_MAX = 65536, /* bytes that the judge has not read: then it is told nothing more for now */
+};
+
+struct rule_name {
+	char ruleset[MESSAGE_RULE], rule[MESSAGE_RULE];
+	uint32_t action;
+};
+
+struct enforcer {
+	struct enforcer_options options;
+	struct gate *gate;
+	const struct policies *policies; /* borrowed; NULL: none yet */
+	int channel;
+	uint32_t told_state; /* enum gate_state, or ~0: not yet */
+	char *told_why;
+	uint64_t looked_ns;
+	struct rule_name *rules;
+	size_t rules_count;
+	struct dones dones;
+	struct message *untold;
+	size_t untold_count;
+	uint64_t dropped; /* of those, as there were more than UNTOLD_MAX */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+/* --- telling ------------------------------------------------------------------------------------------------------- */
+
+static bool judge_reads(const struct enforcer *enforcer)
+{
+	int unread = 0;
+
+	return ioctl(enforcer->channel, SIOCOUTQ, &unread) < 0 || unread < UNREAD_MAX;
+}
+
+static void untold_send(struct enforcer *enforcer)
+{
+	size_t sent = 0;
+
+	while (sent < enforcer->untold_count && judge_reads(enforcer) &&
+	       message_offer(enforcer->channel, &enforcer->untold[sent], -1) == 0)
+		sent++;
+	enforcer->untold_count -= sent;
+	memmove(enforcer->untold, enforcer->untold + sent, enforcer->untold_count * sizeof(*enforcer->untold));
+}
+
+static void tell(struct enforcer *enforcer, const struct message *message)
+{
+	if (enforcer->untold_count == UNTOLD_MAX) {
+		enforcer->dropped++;
+		return;
+	}
+	if (!enforcer->untold)
+		enforcer->untold = xcalloc(UNTOLD_MAX, sizeof(*enforcer->untold));
+	enforcer->untold[enforcer->untold_count++] = *message;
+	untold_send(enforcer);
+}
+
+static void tell_timeout(struct enforcer *enforcer, const struct gate_entry *entry, enum gate_why why, bool to_kill, int err,
+			 const char *text)
+{
+	struct message message = {.tag = MESSAGE_GATE_TIMEOUT, .number = err};
+	struct message_timeout *timeout = &message.timeout;
+	uint64_t entered_ns = entry->id.ktime_ns, now = now_ns();
+
+	timeout->pid = entry->id.pid_tgid >> 32;
+	timeout->tid = (uint32_t)entry->id.pid_tgid;
+	timeout->uid = entry->uid;
+	timeout->why = why;
+	timeout->start_boottime_ns = entry->start_boottime_ns;
+	timeout->held = entry->held;
+	timeout->waited_us = now > entered_ns ? (now - entered_ns) / 1000 : 0;
+	timeout->killed = to_kill;
+	timeout->dropped = enforcer->dropped;
+	timeout->socket = entry->socket;
+	snprintf(message.text, sizeof(message.text), "%s", text);
+	tell(enforcer, &message);
+}
+
+static void tell_gate(struct enforcer *enforcer, enum gate_state state, const char *why)
+{
+	const struct gate_options *options = gate_options(enforcer->gate);
+	const struct siphash_key *secret = gate_secret(enforcer->gate);
+	struct message message = {.tag = MESSAGE_GATE};
+
+	if (enforcer->told_state == state && strcmp(enforcer->told_why ? enforcer->told_why : "", why) == 0)
+		return;
+	enforcer->told_state = state;
+	free(enforcer->told_why);
+	enforcer->told_why = xstrdup(why);
+	message.gate = (struct message_gate){
+		.state = state, .closed = options->closed, .timeout_ms = options->timeout_ms, .caching = secret != NULL};
+	if (secret)
+		message.gate.secret = *secret;
+	snprintf(message.text, sizeof(message.text), "%s", why);
+	tell(enforcer, &message);
+}
+
+/* --- sockets ------------------------------------------------------------------------------------------------------- */
+
+static struct connection connection_of(const struct gate_entry *entry)
+{
+	return (struct connection){.pid = entry->id.pid_tgid >> 32,
+				   .tid = (uint32_t)entry->id.pid_tgid,
+				   .start_boottime_ns = entry->start_boottime_ns,
+				   .socket = &entry->socket};
+}
+
+static void entry_end(struct enforcer *enforcer, const struct gate_entry *entry, enum gate_why why)
+{
+	const struct connection connection = connection_of(entry);
+	const char *text;
+	int err;
+
+	gate_condemn(enforcer->gate, entry->socket.cookie, &entry->id);
+	err = connection_end(&connection, &text);
+	if (!err && entry->socket.protocol == IPPROTO_UDP)
+		gate_forget(enforcer->gate, entry->socket.cookie);
+	if (err != -ENOENT)
+		tell_timeout(enforcer, entry, why, true, err, text);
+}
+
+/* Its time is up. */
+static void on_due(void *context, const struct gate_entry *entry)
+{
+	struct enforcer *enforcer = context;
+	const struct connection connection = connection_of(entry);
+
+	if (gate_options(enforcer->gate)->closed) {
+		entry_end(enforcer, entry, entry->flags & GATE_BLIND ? GATE_WHY_FULL : GATE_WHY_TIMEOUT);
+		return;
+	}
+	gate_release(enforcer->gate, entry->socket.cookie, &entry->id);
+	connection_push(&connection);
+	/* Where nothing waited, nothing was late. */
+	if (entry->held)
+		tell_timeout(enforcer, entry, GATE_WHY_TIMEOUT, false, 0, "");
+}
+
+struct left_behind {
+	struct enforcer *enforcer;
+	struct gate_entry *entries; /* to be pushed when the other agent's gate is gone */
+	size_t count;
+};
+
+static void on_left(void *context, const struct gate_entry *entry)
+{
+	struct left_behind *left = context;
+
+	if (gate_options(left->enforcer->gate)->closed || entry->flags & GATE_DENIED) {
+		entry_end(left->enforcer, entry, GATE_WHY_AGENT_ENDED);
+		return;
+	}
+	left->entries = xrealloc(left->entries, left->count + 1, sizeof(*left->entries));
+	left->entries[left->count++] = *entry;
+}
+
+static void adopt(struct enforcer *enforcer)
+{
+	struct left_behind left = {.enforcer = enforcer};
+
+	gate_adopt(on_left, &left);
+	for (size_t i = 0; i < left.count; i++) {
+		const struct connection connection = connection_of(&left.entries[i]);
+
+		connection_push(&connection);
+		tell_timeout(enforcer, &left.entries[i], GATE_WHY_AGENT_ENDED, false, 0, "");
+	}
+	free(left.entries);
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
+int enforcer_new(const struct probes *probes, const struct enforcer_options *options, int channel, struct enforcer **ret)
+{
+	struct enforcer *enforcer = xcalloc(1, sizeof(*enforcer));
+	int err = gate_new(probes, &options->gate, &enforcer->gate);
+
+	if (err) {
+		free(enforcer);
+		return err;
+	}
+	enforcer->options = *options;
+	enforcer->channel = channel;
+	enforcer->told_state = ~0U;
+	adopt(enforcer);
+	*ret = enforcer;
+	return 0;
+}
+
+void enforcer_free(struct enforcer *enforcer)
+{
+	if (!enforcer)
+		return;
+	gate_free(enforcer->gate);
+	dones_clear(&enforcer->dones);
+	free(enforcer->told_why);
+	free(enforcer->rules);
+	free(enforcer->untold);
+	free(enforcer);
+}
+
+/* On while something is enforced. */
+static void gate_set(struct enforcer *enforcer)
+{
+	char *why CLEANUP_FREE = NULL;
+
+	if (enforcer->options.idle || !policies_kill(enforcer->policies, enforcer->options.audit_only, time(NULL))) {
+		gate_off(enforcer->gate);
+		tell_gate(enforcer, GATE_OFF, "");
+	} else if (gate_on(enforcer->gate, &why) == 0) {
+		tell_gate(enforcer, GATE_ON, "");
+	} else {
+		tell_gate(enforcer, GATE_UNAVAILABLE, why ? why : "");
+	}
+}
+
+/* Connections that earlier policies let be. */
+static void verified_tell(struct enforcer *enforcer)
+{
+	struct message message = {.tag = MESSAGE_VERIFIED};
+	struct verified_socket *sockets CLEANUP_FREE = NULL;
+	size_t count = gate_verified(enforcer->gate, &sockets), size = count * sizeof(*sockets);
+	int fd CLEANUP_CLOSE = count ? memfd_create("verified", MFD_CLOEXEC) : -1;
+
+	if (!count)
+		return;
+	message.number = (int64_t)count;
+	if (fd < 0 || write(fd, sockets, size) != (ssize_t)size || message_offer(enforcer->channel, &message, fd) < 0)
+		fprintf(stderr, "tlswarden: connections verified earlier are not judged by the new policies\n");
+}
+
+void enforcer_policies(struct enforcer *enforcer, const struct policies *policies)
+{
+	bool first = !enforcer->policies, idle = enforcer->options.idle;
+
+	enforcer->policies = policies;
+	gate_cache_use(enforcer->gate, !idle, !idle);
+	gate_cache_forget(enforcer->gate);
+	enforcer->rules_count = 0;
+	gate_set(enforcer);
+	if (!first && !idle)
+		verified_tell(enforcer);
+}
+
+unsigned enforcer_tick(struct enforcer *enforcer)
+{
+	uint64_t now = now_ns();
+
+	if (enforcer->policies && now - enforcer->looked_ns >= LOOK_MS * 1000000ULL) {
+		enforcer->looked_ns = now;
+		gate_set(enforcer);
+	}
+	if (gate_is_on(enforcer->gate))
+		gate_sweep(enforcer->gate, now, on_due, enforcer);
+	untold_send(enforcer);
+	return gate_is_on(enforcer->gate) || enforcer->untold_count ? SWEEP_MS : LOOK_MS;
+}
+
+/* --- requests ------------------------------------------------------------------------------------------------------- */
+
+/* False: there are too many. */
+static bool rule_number(struct enforcer *enforcer, const struct message_kill *kill, uint32_t *ret)
+{
+	size_t i = 0;
+
+	while (i < enforcer->rules_count &&
+	       (strcmp(enforcer->rules[i].ruleset, kill->ruleset) != 0 || strcmp(enforcer->rules[i].rule, kill->rule) != 0 ||
+		enforcer->rules[i].action != kill->action))
+		i++;
+	if (i == RULES_MAX)
+		return false;
+	if (i == enforcer->rules_count) {
+		enforcer->rules = xrealloc(enforcer->rules, ++enforcer->rules_count, sizeof(*enforcer->rules));
+		memcpy(enforcer->rules[i].ruleset, kill->ruleset, sizeof(kill->ruleset));
+		memcpy(enforcer->rules[i].rule, kill->rule, sizeof(kill->rule));
+		enforcer->rules[i].action = kill->action;
+	}
+	*ret = (uint32_t)i;
+	return true;
+}
+
+static void release(struct enforcer *enforcer, const struct message_release *release)
+{
+	const struct connection connection = {.pid = release->pid,
+					      .tid = release->tid,
+					      .start_boottime_ns = release->start_boottime_ns,
+					      .socket = &release->socket};
+	const struct message_cached *cached = &release->cached;
+
+	if (release->socket.cookie) {
+		gate_release(enforcer->gate, release->socket.cookie, &release->id);
+		connection_push(&connection);
+	}
+	if (cached->kind == CACHED_PASS || cached->kind == CACHED_QUIET)
+		gate_cache(enforcer->gate, &cached->key, cached->kind, 0, cached->seconds);
+}
+
+/* kill->cached is only believed if it was allowed. */
+static void kill_now(struct enforcer *enforcer, const struct message_kill *kill, struct message *answer)
+{
+	uint64_t cookie = kill->socket.cookie;
+	uint32_t number;
+
+	if (cookie && kill->action >= ACTION_KILL)
+		gate_condemn(enforcer->gate, cookie, &kill->id);
+	if (kill->action >= ACTION_KILL && kill->cached.kind == CACHED_DENY && gate_is_on(enforcer->gate) &&
+	    rule_number(enforcer, kill, &number))
+		gate_cache(enforcer->gate, &kill->cached.key, CACHED_DENY, number, kill->cached.seconds);
+	answer->number = kill_do(kill, &answer->killed, answer->text);
+	if (answer->number == 0 && kill->action >= ACTION_KILL && kill->socket.protocol == IPPROTO_UDP)
+		gate_forget(enforcer->gate, cookie);
+}
+
+static void kill_answer(struct enforcer *enforcer, struct message *message)
+{
+	const struct message_kill kill = message->kill;
+	struct message answer = {.tag = MESSAGE_KILLED, .token = message->token};
+	const char *why = "";
+
+	if (kill.action >= ACTION_KILL && dones_take(&enforcer->dones, &kill.id, kill.socket.cookie, &answer)) {
+		*message = answer;
+		return;
+	}
+	if (kill_check(enforcer->policies, enforcer->options.audit_only, &kill, &why) < 0) {
+		/* Policies have changed meanwhile: then it is free to go. */
+		if (kill.socket.cookie)
+			gate_release(enforcer->gate, kill.socket.cookie, &kill.id);
+		request_answer(enforcer->policies, enforcer->options.audit_only, message);
+		return;
+	}
+	kill_now(enforcer, &kill, &answer);
+	*message = answer;
+}
+
+bool enforcer_message(struct enforcer *enforcer, struct message *message)
+{
+	switch (message->tag) {
+	case MESSAGE_PROCESS:
+		request_answer(enforcer->policies, enforcer->options.audit_only, message);
+		break;
+	case MESSAGE_KILL:
+		kill_answer(enforcer, message);
+		break;
+	case MESSAGE_RELEASE:
+		release(enforcer, &message->release);
+		return true;
+	case MESSAGE_FORGET:
+		gate_cache_forget(enforcer->gate);
+		return true;
+	default:
+		return false;
+	}
+	message_send(enforcer->channel, message, -1);
+	return true;
+}
+
+/* --- notices -------------------------------------------------------------------------------------------------------- */
+
+static void denied(struct enforcer *enforcer, const struct gate_notice *notice)
+{
+	const struct rule_name *rule = &enforcer->rules[notice->rule];
+	struct message answer = {.tag = MESSAGE_KILLED};
+	struct message_kill kill = {
+		.pid = notice->id.pid_tgid >> 32,
+		.tid = (uint32_t)notice->id.pid_tgid,
+		.uid = notice->uid,
+		.start_boottime_ns = notice->start_boottime_ns,
+		.id = notice->id,
+		.socket = notice->socket,
+		.action = rule->action,
+	};
+	const char *why;
+
+	memcpy(kill.ruleset, rule->ruleset, sizeof(kill.ruleset));
+	memcpy(kill.rule, rule->rule, sizeof(kill.rule));
+	/* It may have stopped enforcing by now: then the judge will say that it may go. */
+	if (kill_check(enforcer->policies, enforcer->options.audit_only, &kill, &why) < 0)
+		return;
+	kill_now(enforcer, &kill, &answer);
+	dones_add(&enforcer->dones, &notice->id, notice->socket.cookie, &answer);
+}
+
+static void on_notice(void *context, const struct gate_notice *notice)
+{
+	struct enforcer *enforcer = context;
+	struct gate_entry entry = {.id = notice->id,
+				   .start_boottime_ns = notice->start_boottime_ns,
+				   .uid = notice->uid,
+				   .socket = notice->socket};
+
+	if (notice->why == NOTICE_FULL)
+		entry_end(enforcer, &entry, GATE_WHY_FULL);
+	else if (notice->why == NOTICE_DENIED && notice->rule < enforcer->rules_count)
+		denied(enforcer, notice);
+}
+
+int enforcer_fd(const struct enforcer *enforcer)
+{
+	return gate_notices_fd(enforcer->gate);
+}
+
+void enforcer_notices(struct enforcer *enforcer)
+{
+	gate_notices_read(enforcer->gate, on_notice, enforcer);
+}

@@ -1,0 +1,232 @@
+/* See gate.h. Owns the attachment, its pins, and the reader of notices.
+ *
+ * A socket is let go by writing the verification's id into `released`, never by deleting what gates it: between looking at it
+ * and deleting, a later verification of the same connection might have entered it anew. What was released is swept when that
+ * verification is long over. */
+#include "gate.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "attach.h"
+#include "entry.h"
+#include "map_dump.h"
+#include "pins.h"
+#include "util.h"
+
+struct gate {
+	struct probes_gate kernel;
+	struct gate_options options;
+	int link; /* or -1: off */
+	struct pins *pins;
+	struct ring_buffer *notices;
+	gate_notice_fn on_notice;
+	void *context;
+};
+
+static int notice_take(void *context, void *data, size_t size)
+{
+	struct gate *gate = context;
+	const struct gate_notice *notice = data;
+
+	if (size >= sizeof(*notice) && notice->epoch == gate->kernel.switches->epoch)
+		gate->on_notice(gate->context, notice);
+	return 0;
+}
+
+int gate_new(const struct probes *probes, const struct gate_options *options, struct gate **ret)
+{
+	struct gate *gate = xcalloc(1, sizeof(*gate));
+	struct gate_switches *switches;
+	int err;
+
+	gate->kernel = probes_gate(probes);
+	gate->options = *options;
+	gate->link = -1;
+	gate->notices = ring_buffer__new(gate->kernel.notices, notice_take, gate, NULL);
+	err = gate->notices ? 0 : -errno;
+	switches = gate->kernel.switches;
+	if (!err && getrandom(&switches->secret, sizeof(switches->secret), 0) != sizeof(switches->secret))
+		err = -EIO;
+	if (err) {
+		gate_free(gate);
+		return err;
+	}
+	switches->closed = options->closed;
+	switches->timeout_ns = options->timeout_ms * 1000000ULL;
+	switches->epoch = 1;
+	*ret = gate;
+	return 0;
+}
+
+void gate_free(struct gate *gate)
+{
+	if (!gate)
+		return;
+	gate_off(gate);
+	ring_buffer__free(gate->notices);
+	free(gate);
+}
+
+bool gate_is_on(const struct gate *gate)
+{
+	return gate->link >= 0;
+}
+
+const struct gate_options *gate_options(const struct gate *gate)
+{
+	return &gate->options;
+}
+
+const struct siphash_key *gate_secret(const struct gate *gate)
+{
+	return gate->kernel.caching ? &gate->kernel.switches->secret : NULL;
+}
+
+int gate_on(struct gate *gate, char **ret_why)
+{
+	int link, err;
+
+	if (gate_is_on(gate))
+		return 0;
+	link = attach_egress(gate->kernel.program, ret_why);
+	if (link < 0)
+		return link;
+	err = gate->options.closed ? pins_new(link, gate->kernel.pending, gate->kernel.released, &gate->pins, ret_why) : 0;
+	if (err) {
+		close(link);
+		return err;
+	}
+	gate->link = link;
+	gate->kernel.switches->on = 1;
+	return 0;
+}
+
+/* Entries are gone; packets of them flow again. */
+static void entry_drop(struct gate *gate, uint64_t cookie)
+{
+	if (bpf_map_delete_elem(gate->kernel.pending, &cookie) == 0)
+		__atomic_fetch_sub(&gate->kernel.switches->pending, 1, __ATOMIC_SEQ_CST);
+	bpf_map_delete_elem(gate->kernel.released, &cookie);
+}
+
+void gate_off(struct gate *gate)
+{
+	struct gate_entry *entries CLEANUP_FREE = NULL;
+	uint64_t *cookies CLEANUP_FREE = NULL;
+	size_t count;
+
+	if (!gate_is_on(gate))
+		return;
+	gate->kernel.switches->on = 0;
+	pins_free(TAKE_PTR(gate->pins));
+	close(TAKE_FD(gate->link));
+	count = map_dump(gate->kernel.pending, sizeof(*entries), &cookies, (void **)&entries);
+	for (size_t i = 0; i < count; i++)
+		entry_drop(gate, cookies[i]);
+}
+
+void gate_release(struct gate *gate, uint64_t cookie, const struct record_id *id)
+{
+	/* Full: it cannot be, for what is released is pending, and there is as much room. */
+	if (bpf_map_update_elem(gate->kernel.released, &cookie, id, BPF_ANY) < 0)
+		entry_drop(gate, cookie);
+}
+
+void gate_condemn(struct gate *gate, uint64_t cookie, const struct record_id *id)
+{
+	struct gate_entry entry;
+
+	if (bpf_map_lookup_elem(gate->kernel.pending, &cookie, &entry) < 0 || !same_id(&entry.id, id))
+		return;
+	entry.flags |= GATE_DENIED;
+	bpf_map_update_elem(gate->kernel.pending, &cookie, &entry, BPF_EXIST);
+}
+
+void gate_forget(struct gate *gate, uint64_t cookie)
+{
+	entry_drop(gate, cookie);
+}
+
+/* Again as it is now, just before: see above. */
+static void released_drop(struct gate *gate, uint64_t cookie, const struct gate_entry *seen)
+{
+	struct gate_entry entry;
+
+	if (bpf_map_lookup_elem(gate->kernel.pending, &cookie, &entry) == 0 && same_id(&entry.id, &seen->id))
+		entry_drop(gate, cookie);
+}
+
+void gate_sweep(struct gate *gate, uint64_t now_ns, gate_due_fn due, void *context)
+{
+	struct gate_entry *entries CLEANUP_FREE = NULL;
+	uint64_t *cookies CLEANUP_FREE = NULL;
+	size_t count;
+
+	if (__atomic_load_n(&gate->kernel.switches->pending, __ATOMIC_SEQ_CST) == 0)
+		return;
+	count = map_dump(gate->kernel.pending, sizeof(*entries), &cookies, (void **)&entries);
+	for (size_t i = 0; i < count; i++) {
+		const struct gate_entry *entry = &entries[i];
+
+		if (is_released(gate->kernel.released, entry)) {
+			if (now_ns > entry->deadline_ns)
+				released_drop(gate, cookies[i], entry);
+		} else if (!(entry->flags & GATE_DENIED) && (now_ns > entry->deadline_ns || entry->flags & GATE_BLIND)) {
+			due(context, entry);
+		}
+	}
+}
+
+void gate_adopt(gate_due_fn left, void *context)
+{
+	pins_adopt(left, context);
+}
+
+void gate_cache(struct gate *gate, const struct siphash_value *key, enum cached_kind kind, uint32_t rule, uint32_t seconds)
+{
+	struct timespec now;
+	struct cached_verdict verdict = {.epoch = gate->kernel.switches->epoch, .kind = kind, .rule = rule};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	verdict.until_ns = (now.tv_sec + (uint64_t)seconds) * 1000000000ULL + now.tv_nsec;
+	bpf_map_update_elem(gate->kernel.verdicts, key, &verdict, BPF_ANY);
+}
+
+void gate_cache_forget(struct gate *gate)
+{
+	__atomic_fetch_add(&gate->kernel.switches->epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+void gate_cache_use(struct gate *gate, bool on, bool remember)
+{
+	gate->kernel.switches->caching = on && gate->kernel.caching;
+	gate->kernel.switches->remembering = remember && gate->kernel.caching;
+}
+
+size_t gate_verified(const struct gate *gate, struct verified_socket **ret)
+{
+	uint64_t *cookies CLEANUP_FREE = NULL;
+	void *values;
+	size_t count = map_dump(gate->kernel.verified, sizeof(**ret), &cookies, &values);
+
+	*ret = values;
+	return count;
+}
+
+int gate_notices_fd(const struct gate *gate)
+{
+	return ring_buffer__epoll_fd(gate->notices);
+}
+
+void gate_notices_read(struct gate *gate, gate_notice_fn fn, void *context)
+{
+	gate->on_notice = fn;
+	gate->context = context;
+	ring_buffer__consume(gate->notices);
+}

@@ -1,0 +1,127 @@
+/* See pins.h. /sys/fs/bpf/tlswarden/PID-START/{link,pending,released}: START (proc(5), stat field 22) tells a process from a later one with its
+ * number. Whoever may write there is root. */
+#include "pins.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <bpf/bpf.h>
+
+#include "entry.h"
+#include "map_dump.h"
+#include "util.h"
+
+static const char place[] = "/sys/fs/bpf", home[] = "/sys/fs/bpf/tlswarden";
+
+enum { STAT_MAX = 4096, START_FIELD = 22 };
+
+struct pins {
+	char *directory, *link, *pending, *released;
+};
+
+/* 0: there is no such process. */
+static unsigned long long start_of(long pid)
+{
+	char path[32], *text CLEANUP_FREE = NULL, *field;
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	if (file_read(path, STAT_MAX, &text, &len) < 0)
+		return 0;
+	/* The name, field 2, may hold anything: its end is the last parenthesis. */
+	field = strrchr(text, ')');
+	for (int number = 2; field && number < START_FIELD; number++)
+		field = strchr(field + 1, ' ');
+	return field ? strtoull(field + 1, NULL, 10) : 0;
+}
+
+static struct pins *pins_named(const char *name)
+{
+	struct pins *pins = xcalloc(1, sizeof(*pins));
+
+	pins->directory = xasprintf("%s/%s", home, name);
+	pins->link = xasprintf("%s/link", pins->directory);
+	pins->pending = xasprintf("%s/pending", pins->directory);
+	pins->released = xasprintf("%s/released", pins->directory);
+	return pins;
+}
+
+void pins_free(struct pins *pins)
+{
+	if (!pins)
+		return;
+	unlink(pins->link);
+	unlink(pins->pending);
+	unlink(pins->released);
+	rmdir(pins->directory);
+	rmdir(home); /* unless another agent has pins there */
+	free(pins->directory);
+	free(pins->link);
+	free(pins->pending);
+	free(pins->released);
+	free(pins);
+}
+
+int pins_new(int link_fd, int pending_fd, int released_fd, struct pins **ret, char **ret_why)
+{
+	char name[64];
+	struct pins *pins;
+	struct statfs filesystem;
+	int err = 0;
+
+	if (statfs(place, &filesystem) < 0 || filesystem.f_type != BPF_FS_MAGIC) {
+		*ret_why = xasprintf("fail: closed needs a BPF file system at %s: mount -t bpf bpf %s", place, place);
+		return -ENOTSUP;
+	}
+	snprintf(name, sizeof(name), "%d-%llu", getpid(), start_of(getpid()));
+	pins = pins_named(name);
+	if ((mkdir(home, 0700) < 0 && errno != EEXIST) || mkdir(pins->directory, 0700) < 0 ||
+	    bpf_obj_pin(pending_fd, pins->pending) < 0 || bpf_obj_pin(released_fd, pins->released) < 0 ||
+	    bpf_obj_pin(link_fd, pins->link) < 0) {
+		err = -errno;
+		*ret_why = xasprintf("%s: %s", pins->directory, strerror(-err));
+		pins_free(pins);
+		return err;
+	}
+	*ret = pins;
+	return 0;
+}
+
+static void adopt(struct pins *pins, gate_due_fn left, void *context)
+{
+	struct gate_entry *entries CLEANUP_FREE = NULL;
+	uint64_t *cookies CLEANUP_FREE = NULL;
+	int pending CLEANUP_CLOSE = bpf_obj_get(pins->pending), released CLEANUP_CLOSE = bpf_obj_get(pins->released);
+	size_t count = pending < 0 ? 0 : map_dump(pending, sizeof(*entries), &cookies, (void **)&entries);
+
+	for (size_t i = 0; i < count; i++)
+		if (!is_released(released, &entries[i]))
+			left(context, &entries[i]);
+	pins_free(pins);
+}
+
+/* PID-START of a process that is no more? */
+static bool is_left(const char *name)
+{
+	char *end;
+	long pid = strtol(name, &end, 10);
+
+	return pid > 0 && *end == '-' && start_of(pid) != strtoull(end + 1, NULL, 10);
+}
+
+void pins_adopt(gate_due_fn left, void *context)
+{
+	DIR *directory = opendir(home);
+	struct dirent *entry;
+
+	while (directory && (entry = readdir(directory)))
+		if (is_left(entry->d_name))
+			adopt(pins_named(entry->d_name), left, context);
+	if (directory)
+		closedir(directory);
+}
