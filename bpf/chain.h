@@ -111,26 +111,50 @@ static __always_inline __u64 process_start(void)
 	return BPF_CORE_READ(task, group_leader, start_boottime);
 }
 
-/* A record with what every library has, or NULL (counted). The caller fills it, sends the certificates, and submits it
- * last: until then the reader waits, so that it finds them all behind it. */
-static __always_inline struct record_verify *verify_reserve(const struct record_head *head)
+/* Too large for the stack, and a map's value must come from somewhere. */
+static const struct record_verify verify_blank;
+
+/* What every library has, in memory of the thread's own, or NULL (counted). A record is not made in the ring before it is known
+ * to be told: what is taken back there leaves the reader asleep over the next one. verify_end() gives it back. */
+static __always_inline struct record_verify *verify_begin(const struct record_head *head)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 thread = head->id.pid_tgid;
+	struct record_verify *draft;
+
+	bpf_map_update_elem(&drafts, &thread, &verify_blank, BPF_ANY);
+	draft = bpf_map_lookup_elem(&drafts, &thread);
+	if (!draft) {
+		COUNT(lost_verify);
+		return 0;
+	}
+	draft->head = *head;
+	draft->head.tag = RECORD_VERIFY;
+	draft->end_ktime_ns = bpf_ktime_get_ns();
+	draft->start_boottime_ns = process_start();
+	draft->exec_id = BPF_CORE_READ(task, group_leader, self_exec_id);
+	draft->cgroup_id = bpf_get_current_cgroup_id();
+	draft->uid = (__u32)bpf_get_current_uid_gid();
+	bpf_get_current_comm(draft->comm, sizeof(draft->comm));
+	return draft;
+}
+
+static __always_inline void verify_end(__u64 thread)
+{
+	bpf_map_delete_elem(&drafts, &thread);
+}
+
+/* A copy in the ring, or NULL (counted). The caller sends the certificates, and submits it last: until then the reader waits,
+ * so that it finds them all behind it. */
+static __always_inline struct record_verify *verify_reserve(const struct record_verify *draft)
 {
 	struct record_verify *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
-	struct task_struct *task = (void *)bpf_get_current_task();
 
 	if (!record) {
 		COUNT(lost_verify);
 		return 0;
 	}
-	__builtin_memset(record, 0, sizeof(*record));
-	record->head = *head;
-	record->head.tag = RECORD_VERIFY;
-	record->end_ktime_ns = bpf_ktime_get_ns();
-	record->start_boottime_ns = process_start();
-	record->exec_id = BPF_CORE_READ(task, group_leader, self_exec_id);
-	record->cgroup_id = bpf_get_current_cgroup_id();
-	record->uid = (__u32)bpf_get_current_uid_gid();
-	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	bpf_probe_read_kernel(record, sizeof(*record), draft);
 	return record;
 }
 

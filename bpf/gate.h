@@ -5,8 +5,8 @@
  *   egress of any socket ─────────────┴── payload? not released? in time? ─┴──→ drop
  *
  * TCP keeps a segment that was dropped here at the head of its queue and tries again. What has no payload (acknowledgements,
- * the reset of a destroyed socket) always passes. A UDP datagram is lost, and its sender is not told: return value 2. A
- * socket that is not pending loses nothing. While none is, a packet costs one load. */
+ * the reset of a destroyed socket) always passes, and so does what was written before the verification returned. A UDP datagram is lost, and its sender is not told: return value 2. A
+ * socket that is not pending loses nothing. The same program notes the hellos (hello.h). */
 #ifndef GATE_H
 #define GATE_H
 
@@ -15,14 +15,11 @@ enum {
 	DROP = 0, /* the sender gets an error, which TCP takes for "later" */
 	DROP_SILENTLY = 2,
 	STATE_CLOSE = 7, /* TCP_CLOSE */
-	IPV6_HEADER = 40,
-	IPV6_NEXT = 6,   /* offset of the next header's type */
-	TCP_OFFSET = 12, /* offset of the byte with the header's length */
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, GATE_MAX); /* the agent sets what its configuration says */
+	__uint(max_entries, GATE_MAX); /* the agent sets what its configuration says, and the reserve */
 	__type(key, __u64);
 	__type(value, struct gate_entry);
 } pending SEC(".maps");
@@ -46,8 +43,6 @@ struct {
 	__uint(max_entries, NOTICES_BYTES);
 } notices SEC(".maps");
 
-struct gate_switches gate;
-
 /* False: the map is full. */
 static __noinline bool gate_enter(const struct record_head *head, const struct record_socket *socket, __u64 start,
 				  __u32 flags)
@@ -61,8 +56,12 @@ static __noinline bool gate_enter(const struct record_head *head, const struct r
 		.uid = (__u32)bpf_get_current_uid_gid(),
 		.socket = *socket,
 	};
-	bool fresh = !bpf_map_lookup_elem(&pending, &cookie);
+	struct gate_entry *before = bpf_map_lookup_elem(&pending, &cookie);
+	bool fresh = !before;
 
+	/* What was written meanwhile waits for this verdict, too. */
+	if (before)
+		entry.socket.written = before->socket.written;
 	if (fresh)
 		__sync_fetch_and_add(&gate.pending, 1);
 	if (!bpf_map_update_elem(&pending, &cookie, &entry, BPF_ANY)) {
@@ -71,8 +70,14 @@ static __noinline bool gate_enter(const struct record_head *head, const struct r
 	}
 	if (fresh)
 		__sync_fetch_and_add(&gate.pending, -1);
-	COUNT(gate_full);
 	return false;
+}
+
+/* A later verification of the same connection is known to be fine. */
+static __always_inline void gate_pass(__u64 cookie)
+{
+	if (gate.pending && !bpf_map_delete_elem(&pending, &cookie))
+		__sync_fetch_and_add(&gate.pending, -1);
 }
 
 /* The ring is full, so nobody will judge it. If nothing may leave unjudged, this does not either. */
@@ -81,26 +86,6 @@ static __noinline int gate_enter_blind(const struct record_head *head, const str
 	if (gate.on && gate.closed && socket->cookie)
 		gate_enter(head, socket, start, GATE_BLIND);
 	return 0;
-}
-
-static __always_inline bool has_payload(struct __sk_buff *skb)
-{
-	__u8 byte = 0;
-	__u32 at;
-
-	if (bpf_skb_load_bytes(skb, 0, &byte, 1))
-		return true;
-	if (byte >> 4 == 4) {
-		at = (byte & 15) * 4;
-	} else {
-		at = IPV6_HEADER;
-		/* Extension headers are not walked: then it counts as payload. */
-		if (bpf_skb_load_bytes(skb, IPV6_NEXT, &byte, 1) || byte != PROTOCOL_TCP)
-			return true;
-	}
-	if (bpf_skb_load_bytes(skb, at + TCP_OFFSET, &byte, 1))
-		return true;
-	return skb->len > at + (byte >> 4) * 4;
 }
 
 static __always_inline void held_tell(const struct gate_entry *entry, __u64 cookie)
@@ -113,26 +98,39 @@ static __always_inline void held_tell(const struct gate_entry *entry, __u64 cook
 	bpf_ringbuf_submit(record, 0);
 }
 
+/* What was written before the verification returned is the handshake's: a last flight that TCP had no leave to send yet. */
+static __always_inline bool is_earlier(const struct gate_entry *entry, const struct packet *packet)
+{
+	return packet->protocol == PROTOCOL_TCP &&
+	       (__s32)(packet->sequence + packet->payload_len - entry->socket.written) <= 0;
+}
+
+/* A packet of a socket that is pending. */
+static __always_inline bool is_held(struct gate_entry *entry, __u64 cookie)
+{
+	struct record_id *let_go = bpf_map_lookup_elem(&released, &cookie);
+
+	if (let_go && let_go->pid_tgid == entry->id.pid_tgid && let_go->ktime_ns == entry->id.ktime_ns)
+		return false;
+	return entry->flags & GATE_DENIED || gate.closed || bpf_ktime_get_ns() <= entry->deadline_ns;
+}
+
 SEC("cgroup_skb/egress")
 int gate_egress(struct __sk_buff *skb)
 {
+	struct packet packet = {};
+	bool known = packet_read(skb, &packet);
 	struct gate_entry *entry;
-	struct record_id *let_go;
 	__u64 cookie;
 
+	if (known)
+		hello_note(skb, &packet);
 	/* Before 5.12 nobody else can give a socket its cookie. */
 	if (can_make_cookie && *(volatile __s64 *)&gate.pending == 0)
 		return PASS;
 	cookie = bpf_get_socket_cookie(skb);
 	entry = bpf_map_lookup_elem(&pending, &cookie);
-	if (!entry)
-		return PASS;
-	if (entry->socket.protocol == PROTOCOL_TCP && !has_payload(skb))
-		return PASS;
-	let_go = bpf_map_lookup_elem(&released, &cookie);
-	if (let_go && let_go->pid_tgid == entry->id.pid_tgid && let_go->ktime_ns == entry->id.ktime_ns)
-		return PASS;
-	if (!(entry->flags & GATE_DENIED) && !gate.closed && bpf_ktime_get_ns() > entry->deadline_ns)
+	if (!entry || (known && is_earlier(entry, &packet)) || !is_held(entry, cookie))
 		return PASS;
 	__sync_fetch_and_add(&entry->held, 1);
 	COUNT(held);

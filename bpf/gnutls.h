@@ -185,6 +185,33 @@ static __always_inline int session_fd(const struct gnutls_layout *at, __u64 sess
 	return state && state->own_pull ? (int)read_u64(session + at->session_transport) : -1;
 }
 
+static __always_inline __u64 session_random(const struct gnutls_layout *at, __u64 session, bool server)
+{
+	if (at->session_client_random == OFFSET_NONE || at->session_server_random == OFFSET_NONE)
+		return 0;
+	return session + (server ? at->session_server_random : at->session_client_random);
+}
+
+/* The beginning of our own random, which names the handshake within its session; 0: not known. */
+static __always_inline __u64 session_handshake(const struct gnutls_layout *at, __u64 session)
+{
+	__u64 random = session_random(at, session, read_u32(session + at->session_entity) == GNUTLS_SERVER);
+
+	return random ? read_u64(random) : 0;
+}
+
+static __noinline int session_socket(const struct gnutls_layout *at, __u64 session, const struct session_state *state,
+				     const struct received *received, struct record_socket *ret)
+{
+	struct handshake handshake = {
+		.fd = session_fd(at, session, state),
+		.random = session_random(at, session, read_u32(session + at->session_entity) == GNUTLS_SERVER),
+		.received = received,
+	};
+
+	return socket_find(&handshake, ret);
+}
+
 static __always_inline void gnutls_session_read(const struct gnutls_layout *at, __u64 session,
 						const struct session_state *state, const struct received *received,
 						struct record_verify *record)
@@ -195,7 +222,7 @@ static __always_inline void gnutls_session_read(const struct gnutls_layout *at, 
 	record->role = entity == GNUTLS_CLIENT ? ROLE_CLIENT : entity == GNUTLS_SERVER ? ROLE_SERVER : ROLE_UNKNOWN;
 	if (state)
 		__builtin_memcpy(record->server_name, state->server_name, NAME_MAX_BYTES);
-	socket_find(session_fd(at, session, state), received, &record->socket);
+	session_socket(at, session, state, received, &record->socket);
 }
 
 /* See openssl_lost(). */
@@ -204,30 +231,43 @@ static __noinline int gnutls_lost(const struct record_head *head, const struct g
 {
 	struct record_socket socket = {};
 
-	socket_find(session_fd(at, session, state), received, &socket);
+	session_socket(at, session, state, received, &socket);
 	return gate_enter_blind(head, &socket, process_start());
 }
 
-/* The rest of a record, when its facts are there: true if it was sent. */
-static __always_inline bool gnutls_finish(struct pt_regs *ctx, const struct gnutls_layout *at, __u64 auth_info,
-					  struct record_verify *record, bool keyed)
+/* True if it was sent. */
+static __always_inline bool gnutls_send(const struct gnutls_layout *at, __u64 auth_info, const struct record_verify *draft)
 {
-	struct verdict_keys keys = {};
+	struct record_verify *record = verify_reserve(draft);
 
-	presented_list(at, auth_info, record);
-	if (keyed)
-		keys.made = presented_key(at, auth_info, record, &keys);
-	if (!verdict_apply(record, &keys)) {
-		verify_discard(record);
+	if (!record) {
+		verdict_unsent(draft);
 		return false;
-	}
-	if (can_reject && record->flags & VERIFY_DENIED && !(record->flags & VERIFY_NONE_YET)) {
-		PT_REGS_RC(ctx) = GNUTLS_CERTIFICATE_ERROR;
-		record->flags |= VERIFY_REJECTED;
 	}
 	presented_send(at, auth_info, record);
 	verify_submit(record);
 	return true;
+}
+
+/* The rest, when the facts are there: true if it was sent. */
+static __always_inline bool gnutls_finish(struct pt_regs *ctx, const struct gnutls_layout *at, __u64 auth_info,
+					  struct record_verify *draft, bool keyed, bool awaited)
+{
+	struct verdict_keys keys = {};
+	bool sent = false;
+
+	presented_list(at, auth_info, draft);
+	if (keyed)
+		keys.made = presented_key(at, auth_info, draft, &keys);
+	if (verdict_apply(draft, &keys, awaited)) {
+		if (can_reject && draft->flags & VERIFY_DENIED && !(draft->flags & VERIFY_NONE_YET)) {
+			PT_REGS_RC(ctx) = GNUTLS_CERTIFICATE_ERROR;
+			draft->flags |= VERIFY_REJECTED;
+		}
+		sent = gnutls_send(at, auth_info, draft);
+	}
+	verify_end(draft->head.id.pid_tgid);
+	return sent;
 }
 
 static __always_inline int gnutls_handshake_return(struct pt_regs *ctx, bool keyed)
@@ -238,7 +278,7 @@ static __always_inline int gnutls_handshake_return(struct pt_regs *ctx, bool key
 	struct library_layout *layout;
 	struct received received = {};
 	struct session_state *state;
-	struct record_verify *record;
+	struct record_verify *draft;
 	struct record_head head;
 
 	if (!call || !call->handshake) {
@@ -263,15 +303,18 @@ static __always_inline int gnutls_handshake_return(struct pt_regs *ctx, bool key
 		COUNT(no_certificate);
 		return 0;
 	}
+	/* After a false start the handshake ends twice. */
+	if (state && state->verified_random && state->verified_random == session_handshake(at, session))
+		return 0;
 	received_snapshot(thread, &received);
-	record = verify_reserve(&head);
-	if (!record) {
+	draft = verify_begin(&head);
+	if (!draft) {
 		gnutls_lost(&head, at, session, state, &received);
 		return 0;
 	}
-	gnutls_session_read(at, session, state, &received, record);
-	record->flags |= VERIFY_NONE_YET;
-	if (gnutls_finish(ctx, at, auth_info, record, keyed) && state)
+	gnutls_session_read(at, session, state, &received, draft);
+	draft->flags |= VERIFY_NONE_YET;
+	if (gnutls_finish(ctx, at, auth_info, draft, keyed, false) && state)
 		state->pending = 1;
 	return 0;
 }
@@ -310,24 +353,30 @@ static __always_inline void gnutls_record(struct pt_regs *ctx, const struct reco
 					  struct session_state *state, bool keyed)
 {
 	__u64 auth_info = auth_info_of(at, call->verify);
-	struct record_verify *record;
+	bool awaited = state && state->pending;
+	struct record_verify *draft;
+
+	if (state) {
+		state->pending = 0;
+		state->verified_random = session_handshake(at, call->verify);
+	}
 
 	if (!auth_info || !read_u32(auth_info + at->auth_count)) {
 		COUNT(no_certificate);
 		return;
 	}
-	record = verify_reserve(head);
-	if (!record) {
+	draft = verify_begin(head);
+	if (!draft) {
 		gnutls_lost(head, at, call->verify, state, &call->received);
 		return;
 	}
-	record->result = (int)PT_REGS_RC(ctx);
-	record->error = call->status ? read_u32(call->status) : 0;
+	draft->result = (int)PT_REGS_RC(ctx);
+	draft->error = call->status ? read_u32(call->status) : 0;
 	if (call->handshake != call->verify)
-		record->flags |= VERIFY_AFTER;
-	vdata_read(call->data, call->elements, record);
-	gnutls_session_read(at, call->verify, state, &call->received, record);
-	gnutls_finish(ctx, at, auth_info, record, keyed);
+		draft->flags |= VERIFY_AFTER;
+	vdata_read(call->data, call->elements, draft);
+	gnutls_session_read(at, call->verify, state, &call->received, draft);
+	gnutls_finish(ctx, at, auth_info, draft, keyed, awaited);
 }
 
 static __always_inline int gnutls_verify_return(struct pt_regs *ctx, bool keyed)
@@ -343,10 +392,8 @@ static __always_inline int gnutls_verify_return(struct pt_regs *ctx, bool keyed)
 		return 0;
 	}
 	state = session_make(thread, call->verify);
-	if (state) {
+	if (state)
 		state->verified = call->handshake == call->verify;
-		state->pending = 0;
-	}
 	layout = layout_of(ctx, LIBRARY_GNUTLS, &head);
 	if (layout)
 		gnutls_record(ctx, &head, &layout->gnutls, call, state, keyed);

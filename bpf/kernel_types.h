@@ -5,6 +5,8 @@
 
 #define CORE __attribute__((preserve_access_index))
 
+enum { INET = 2, INET6 = 10, PROTOCOL_TCP = 6, PROTOCOL_UDP = 17 }; /* AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP */
+
 struct ns_common {
 	unsigned int inum;
 } CORE;
@@ -47,6 +49,7 @@ struct sock {
 
 struct tcp_sock {
 	unsigned long long bytes_received;
+	unsigned int write_seq;
 } CORE;
 
 struct socket {

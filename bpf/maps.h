@@ -8,6 +8,7 @@ enum {
 	THREADS_MAX = 65536,  /* threads whose last socket is remembered; beyond it the least recent goes */
 	CALLS_MAX = 16384,    /* verifications under way at once; beyond it the least recent becomes lost_call */
 	SESSIONS_MAX = 16384, /* GnuTLS sessions remembered; beyond it the least recent loses its server name */
+	DRAFTS_MAX = 1024,    /* records being made at once; beyond it lost_verify */
 	RING_BYTES = 16 << 20,
 };
 
@@ -53,6 +54,7 @@ struct session_state {
 	__u32 pending;  /* a VERIFY_NONE_YET record was sent */
 	__u32 own_pull; /* reads with the library's own pull function: its transport pointer is the fd */
 	__u32 pad;
+	__u64 verified_random; /* the beginning of our own, of the handshake that was verified last */
 	char server_name[NAME_MAX_BYTES];
 };
 
@@ -96,7 +98,16 @@ struct {
 	__type(value, struct session_state);
 } sessions SEC(".maps");
 
+/* Thread → the record it is making. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DRAFTS_MAX);
+	__type(key, __u64);
+	__type(value, struct record_verify);
+} drafts SEC(".maps");
+
 struct counters counters;
+struct gate_switches gate;
 
 #define COUNT(what) __sync_fetch_and_add(&counters.what, 1)
 

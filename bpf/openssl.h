@@ -113,8 +113,10 @@ static __always_inline __u32 number_in(__u64 value, const __u64 *list)
 	__u64 number = PRESENTED_MAX;
 
 	for (int i = PRESENTED_MAX - 1; i >= 0; i--) {
-		__u64 x = value ^ list[i];
-		__u64 differs = 0 - ((x | -x) >> 63);
+		__u64 x = value ^ list[i], negative = -x;
+		barrier_var(negative); /* or clang sees what is asked here, and makes branches after all */
+		__u64 differs = 0 - ((x | negative) >> 63);
+		barrier_var(differs);
 		number = (number & differs) | ((__u64)i & ~differs);
 	}
 	return number;
@@ -143,7 +145,7 @@ static __noinline void x509_send(const struct openssl_layout *at, __u64 x509, st
 	cert_send(&source, record);
 }
 
-static __noinline bool x509_keying(const struct openssl_layout *at, __u64 x509, struct keying *k)
+static __always_inline bool x509_keying(const struct openssl_layout *at, __u64 x509, struct keying *k)
 {
 	struct cert_source source = x509_source(at, x509);
 	return keying_cert(k, &source);
@@ -201,9 +203,7 @@ static __noinline bool chains_key(const struct openssl_layout *at, const struct 
 		if (i >= record->chain)
 			break;
 		__u32 number = number_in(record->chain_object[i], record->presented_object);
-		if (number < PRESENTED_MAX)
-			siphash_add(&k.whole, NOTED_NUMBER | (__u64)number << 8);
-		else if (!x509_keying(at, record->chain_object[i], &k))
+		if (number < PRESENTED_MAX ? !keying_number(&k, number) : !x509_keying(at, record->chain_object[i], &k))
 			return false;
 	}
 	return keying_end(&k, record, ret);
@@ -253,6 +253,28 @@ static __always_inline int bio_fd(const struct openssl_layout *at, __u64 bio)
 											  -1;
 }
 
+/* Where the random of our own hello is; 0: not known. */
+static __always_inline __u64 ssl_random(const struct openssl_layout *at, __u64 ssl, bool server)
+{
+	__u64 object = at->ssl_hello == OFFSET_NONE ? ssl : read_u64(ssl + at->ssl_hello);
+
+	if (at->ssl_client_random == OFFSET_NONE || at->ssl_server_random == OFFSET_NONE || !object)
+		return 0;
+	return object + (server ? at->ssl_server_random : at->ssl_client_random);
+}
+
+static __noinline int ssl_socket(const struct openssl_layout *at, __u64 ssl, const struct received *received,
+				 struct record_socket *ret)
+{
+	struct handshake handshake = {
+		.fd = bio_fd(at, read_u64(ssl + at->ssl_rbio)),
+		.random = ssl_random(at, ssl, read_u32(ssl + at->ssl_server)),
+		.received = received,
+	};
+
+	return socket_find(&handshake, ret);
+}
+
 static __noinline void ssl_read_facts(const struct openssl_layout *at, __u64 ssl, const struct received *received,
 				      struct record_verify *record)
 {
@@ -260,7 +282,7 @@ static __noinline void ssl_read_facts(const struct openssl_layout *at, __u64 ssl
 	record->role = read_u32(ssl + at->ssl_server) ? ROLE_SERVER : ROLE_CLIENT;
 	record->verify_mode = read_u32(ssl + at->ssl_verify_mode);
 	text_copy(record->server_name, read_u64(ssl + at->ssl_server_name));
-	socket_find(bio_fd(at, read_u64(ssl + at->ssl_rbio)), received, &record->socket);
+	ssl_socket(at, ssl, received, &record->socket);
 }
 
 /* Lost: but if nothing may leave unjudged, it must still be gated. */
@@ -269,39 +291,49 @@ static __noinline int openssl_lost(const struct record_head *head, const struct 
 {
 	struct record_socket socket = {};
 
-	socket_find(bio_fd(at, read_u64(ssl + at->ssl_rbio)), received, &socket);
+	ssl_socket(at, ssl, received, &socket);
 	return gate_enter_blind(head, &socket, process_start());
+}
+
+static __always_inline void openssl_send(const struct openssl_layout *at, const struct record_verify *draft)
+{
+	struct record_verify *record = verify_reserve(draft);
+
+	if (!record) {
+		verdict_unsent(draft);
+		return;
+	}
+	chains_send(at, record);
+	verify_submit(record);
 }
 
 static __always_inline void openssl_record(struct pt_regs *ctx, const struct record_head *head,
 					   const struct openssl_layout *at, __u64 store_ctx, __u64 ssl,
 					   const struct received *received, bool keyed)
 {
-	struct record_verify *record = verify_reserve(head);
+	struct record_verify *draft = verify_begin(head);
 	struct verdict_keys keys = {};
 
-	if (!record) {
+	if (!draft) {
 		openssl_lost(head, at, ssl, received);
 		return;
 	}
-	record->result = (int)PT_REGS_RC(ctx);
-	record->error = read_u32(store_ctx + at->ctx_error);
-	ssl_read_facts(at, ssl, received, record);
-	host_read(at, read_u64(store_ctx + at->ctx_param), record);
-	chains_list(at, store_ctx, record);
+	draft->result = (int)PT_REGS_RC(ctx);
+	draft->error = read_u32(store_ctx + at->ctx_error);
+	ssl_read_facts(at, ssl, received, draft);
+	host_read(at, read_u64(store_ctx + at->ctx_param), draft);
+	chains_list(at, store_ctx, draft);
 	if (keyed)
-		keys.made = chains_key(at, record, &keys);
-	if (!verdict_apply(record, &keys)) {
-		verify_discard(record);
-		return;
+		keys.made = chains_key(at, draft, &keys);
+	if (verdict_apply(draft, &keys, false)) {
+		/* libssl ignores the answer if it was not asked to verify. */
+		if (can_reject && draft->flags & VERIFY_DENIED && draft->verify_mode & SSL_VERIFY_PEER) {
+			PT_REGS_RC(ctx) = 0;
+			draft->flags |= VERIFY_REJECTED;
+		}
+		openssl_send(at, draft);
 	}
-	/* libssl ignores the answer if it was not asked to verify. */
-	if (can_reject && record->flags & VERIFY_DENIED && record->verify_mode & SSL_VERIFY_PEER) {
-		PT_REGS_RC(ctx) = 0;
-		record->flags |= VERIFY_REJECTED;
-	}
-	chains_send(at, record);
-	verify_submit(record);
+	verify_end(head->id.pid_tgid);
 }
 
 static __always_inline int openssl_return(struct pt_regs *ctx, bool keyed)

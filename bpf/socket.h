@@ -1,16 +1,13 @@
-/* From a thread or a file descriptor to the socket, and what names it: its cookie.
+/* From a verification to the socket, and what names it: its cookie.
  *
- * tcp_rcv_space_adjust fires in the receiver's context each time data was copied to it, and has the socket. For libraries
- * that read from a descriptor themselves, the descriptor decides instead. UDP sockets only count if they are connected: one
+ * Where the library reads from a descriptor itself, that decides. Otherwise, while the gate is on, the hello of the handshake does
+ * (hello.h). Otherwise it is the socket that the thread took data from last: tcp_rcv_space_adjust fires in the receiver's
+ * context each time data was copied to it, and has the socket. That can be wrong, and so nothing is ended by it where hellos are known. UDP sockets only count if they are connected: one
  * without a peer may serve many. */
 #ifndef SOCKET_H
 #define SOCKET_H
 
 enum {
-	INET = 2,
-	INET6 = 10,
-	PROTOCOL_TCP = 6,
-	PROTOCOL_UDP = 17,
 	MODE_TYPE = 0170000,
 	MODE_SOCKET = 0140000,
 	RECEIVED_AGE_MAX_NS = 1000000000, /* data taken longer ago says nothing about this verification */
@@ -43,6 +40,10 @@ int BPF_PROG(socket_received, struct sock *sk)
 	struct received received = {.sk = (__u64)sk, .ktime_ns = now, .fd = fd_of_call()};
 	received.cookie = can_make_cookie ? bpf_get_socket_cookie(sk) : (__u64)sk->__sk_common.skc_cookie.counter;
 	bpf_map_update_elem(&last_received, &thread, &received, BPF_ANY);
+	if (gate.on) {
+		__u32 process = thread >> 32;
+		bpf_map_update_elem(&receivers, &received.cookie, &process, BPF_ANY);
+	}
 	return 0;
 }
 
@@ -99,8 +100,10 @@ static __always_inline bool socket_describe(struct sock *sk, struct record_socke
 	ret->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	ret->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	ret->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	if (protocol == PROTOCOL_TCP)
+	if (protocol == PROTOCOL_TCP) {
 		ret->received = BPF_CORE_READ((struct tcp_sock *)sk, bytes_received);
+		ret->written = BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
+	}
 	ret->bound_if = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
 	ret->peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	if (family == INET6) {
@@ -113,29 +116,46 @@ static __always_inline bool socket_describe(struct sock *sk, struct record_socke
 	return true;
 }
 
-/* fd: the descriptor that the library reads from, or -1: then, and only then, the thread's last socket is taken. ret is
- * zeroed memory. */
-static __always_inline void socket_find(int fd, const struct received *received, struct record_socket *ret)
+/* What is known of where a handshake's bytes come from. */
+struct handshake {
+	int fd;       /* the descriptor that the library reads from; -1: it does not do so itself */
+	__u64 random; /* address of our own hello's random; 0: not known */
+	const struct received *received;
+};
+
+/* ret is zeroed memory. */
+static __noinline int socket_find(const struct handshake *handshake, struct record_socket *ret)
 {
+	const struct received *received = handshake->received;
 	struct sock *sk;
 
-	if (fd >= 0) {
-		sk = socket_of_fd(fd);
+	ret->fd = -1;
+	if (handshake->fd >= 0) {
+		sk = socket_of_fd(handshake->fd);
 		if (sk && socket_describe(sk, ret)) {
 			ret->how = SOCKET_FD;
-			ret->fd = fd;
+			ret->fd = handshake->fd;
 		}
-		return;
+		return ret->how;
+	}
+	if (gate.on && handshake->random) {
+		sk = socket_of_random(handshake->random);
+		if (sk && socket_describe(sk, ret)) {
+			ret->how = SOCKET_HELLO;
+			ret->fd = received->cookie == ret->cookie ? received->fd : -1;
+		}
+		return ret->how;
 	}
 	sk = (void *)received->sk;
 	if (!sk || bpf_ktime_get_ns() - received->ktime_ns > RECEIVED_AGE_MAX_NS)
-		return;
+		return 0;
 	if ((__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) != received->cookie)
-		return;
+		return 0;
 	if (socket_describe(sk, ret)) {
 		ret->how = SOCKET_THREAD;
 		ret->fd = received->fd;
 	}
+	return ret->how;
 }
 
 #endif

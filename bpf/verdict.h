@@ -16,7 +16,8 @@ enum {
 	SSL_VERIFY_PEER = 1,
 	HANDSHAKE_BESIDE_MAX = 65536, /* as in user/capture/decode.c: what a socket may have received beside certificates */
 	COMPRESSED_TO_AT_LEAST = 16,
-	NOTED_CERT = 1, /* words that go before what stands for a certificate in a key */
+	KEYING_PIECE = 32, /* bytes */
+	NOTED_CERT = 1,    /* words that go before what stands for a certificate in a key */
 	NOTED_NUMBER = 2,
 };
 
@@ -27,13 +28,18 @@ struct {
 	__type(value, struct cached_verdict);
 } verdicts SEC(".maps");
 
-/* A key in the making: over the verification, and over the certificate at hand. */
+/* A key in the making. */
 struct keying {
-	struct siphash whole, part;
+	struct siphash whole;
+	__u64 bytes; /* of certificates so far */
+	__u64 presented_bytes;
+};
+
+/* The digest of a certificate in the making. */
+struct keying_part {
+	struct siphash hash;
 	__u64 address, len; /* of what is being added; not changed in the loop, whose every turn the verifier would follow */
-	__u64 bytes;        /* of certificates so far */
-	__u32 failed;
-	__u32 presented_bytes;
+	__u64 failed;
 };
 
 struct verdict_keys {
@@ -42,54 +48,69 @@ struct verdict_keys {
 	__u32 made;
 };
 
+/* In pieces, as the stack is small. */
 static long keying_chunk(__u32 index, void *context)
 {
-	__u64 words[VERDICT_CHUNK / 8] = {};
-	struct keying *k = context;
-	__u64 at = (__u64)index * VERDICT_CHUNK, size = k->len - at;
+	struct keying_part *part = context;
+	__u64 at = (__u64)index * VERDICT_CHUNK;
 
-	barrier_var(size);
-	if (size > VERDICT_CHUNK)
-		size = VERDICT_CHUNK;
-	if (bpf_probe_read_user(words, size, (void *)(k->address + at))) {
-		k->failed = 1;
-		return 1;
+	for (int piece = 0; piece < VERDICT_CHUNK / KEYING_PIECE; piece++, at += KEYING_PIECE) {
+		__u64 words[KEYING_PIECE / 8] = {};
+		__u64 size = part->len > at ? part->len - at : 0;
+
+		barrier_var(size);
+		if (size > KEYING_PIECE)
+			size = KEYING_PIECE;
+		if (bpf_probe_read_user(words, size, (void *)(part->address + at))) {
+			part->failed = 1;
+			return 1;
+		}
+		for (int i = 0; i < KEYING_PIECE / 8; i++)
+			siphash_add(&part->hash, words[i]);
 	}
-	for (int i = 0; i < VERDICT_CHUNK / 8; i++)
-		siphash_add(&k->part, words[i]);
 	return 0;
 }
 
-static __always_inline void keying_part(struct keying *k, __u64 address, __u64 len)
+static __always_inline void keying_part_add(struct keying_part *part, __u64 address, __u64 len)
 {
-	k->address = address;
-	k->len = len;
-	bpf_loop((len + VERDICT_CHUNK - 1) / VERDICT_CHUNK, keying_chunk, k, 0);
+	part->address = address;
+	part->len = len;
+	bpf_loop((len + VERDICT_CHUNK - 1) / VERDICT_CHUNK, keying_chunk, part, 0);
 }
 
-/* False: it can have no key. */
-static __noinline bool keying_cert(struct keying *k, const struct cert_source *source)
+/* False: it can have no key. Global, so that the verifier looks at it once, and not for each certificate that a list may have: that
+ * took it beyond the million instructions of 6.1. */
+__noinline int keying_cert(struct keying *k, const struct cert_source *source)
 {
 	struct siphash_key secret = gate.secret;
+	struct keying_part part = {};
 	struct siphash_value digest;
-	__u64 tbs_len = source->tbs_len, signature_len = source->signature_len;
 
-	if (!tbs_len || tbs_len > TBS_MAX || signature_len > SIGNATURE_MAX)
+	if (!k || !source || !source->tbs_len || source->tbs_len > TBS_MAX || source->signature_len > SIGNATURE_MAX)
 		return false;
-	k->bytes += tbs_len + signature_len;
+	k->bytes += source->tbs_len + source->signature_len;
 	if (k->bytes > VERDICT_BYTES_MAX)
 		return false;
-	siphash_begin(&k->part, &secret);
-	verdict_key_cert(&k->part, source->form, source->unused_bits, tbs_len, signature_len);
-	if (signature_len)
-		keying_part(k, source->signature, signature_len);
-	keying_part(k, source->tbs, tbs_len);
-	if (k->failed)
+	siphash_begin(&part.hash, &secret);
+	verdict_key_cert(&part.hash, source->form, source->unused_bits, source->tbs_len, source->signature_len);
+	keying_part_add(&part, source->signature, source->signature_len);
+	keying_part_add(&part, source->tbs, source->tbs_len);
+	if (part.failed)
 		return false;
-	digest = siphash_end(&k->part);
+	digest = siphash_end(&part.hash);
 	siphash_add(&k->whole, NOTED_CERT);
 	siphash_add(&k->whole, digest.a);
 	siphash_add(&k->whole, digest.b);
+	return true;
+}
+
+/* Instead of a certificate: it is the presented one of that number. Global likewise: then how many words were added so far is
+ * nothing that the verifier follows. */
+__noinline int keying_number(struct keying *k, __u64 number)
+{
+	if (!k)
+		return false;
+	siphash_add(&k->whole, NOTED_NUMBER | number << 8);
 	return true;
 }
 
@@ -133,8 +154,8 @@ static __always_inline struct cached_verdict *cached_find(const struct siphash_v
 /* See capture_socket_fits() in user/capture/decode.c. */
 static __always_inline bool socket_fits(const struct record_socket *socket, __u32 presented_bytes)
 {
-	return socket->how == SOCKET_FD || (socket->received >= presented_bytes / COMPRESSED_TO_AT_LEAST &&
-					    socket->received <= (__u64)presented_bytes + HANDSHAKE_BESIDE_MAX);
+	return socket->how != SOCKET_THREAD || (socket->received >= presented_bytes / COMPRESSED_TO_AT_LEAST &&
+						socket->received <= (__u64)presented_bytes + HANDSHAKE_BESIDE_MAX);
 }
 
 static __noinline void notice_send(const struct record_verify *record, __u32 why, __u32 rule)
@@ -172,21 +193,26 @@ static __noinline bool verified_remember(const struct record_verify *record, con
 	return !bpf_map_update_elem(&verified, &cookie, &value, BPF_ANY);
 }
 
+/* Of what is beyond the bound nothing leaves either if `fail` says closed: then the warden ends it. */
 static __noinline void verdict_gate(struct record_verify *record, bool denied)
 {
 	__u32 flags = denied ? GATE_DENIED : record->flags & VERIFY_NONE_YET ? GATE_UNVERIFIED : 0;
+	bool full = gate.pending >= 0 && (__u64)gate.pending >= gate.max;
 
-	if (gate_enter(&record->head, &record->socket, record->start_boottime_ns, flags)) {
-		record->flags |= VERIFY_GATED;
-	} else {
+	if (full) {
+		COUNT(gate_full);
 		record->flags |= VERIFY_UNGATED;
+		if (gate.closed)
+			gate_enter(&record->head, &record->socket, record->start_boottime_ns, flags | GATE_BLIND);
 		if (gate.closed && !denied)
 			notice_send(record, NOTICE_FULL, 0);
+	} else if (gate_enter(&record->head, &record->socket, record->start_boottime_ns, flags)) {
+		record->flags |= VERIFY_GATED;
 	}
 }
 
-/* False: it need not be told of. The record has everything but its certificates; UDP sockets end without a word, so they are not remembered. */
-static __noinline bool verdict_apply(struct record_verify *record, const struct verdict_keys *keys)
+/* False: it need not be told of. awaited: the judge waits for it, having been told of an unverified handshake. The record has everything but its certificates; UDP sockets end without a word, so they are not remembered. */
+static __noinline bool verdict_apply(struct record_verify *record, const struct verdict_keys *keys, bool awaited)
 {
 	struct cached_verdict *cached = 0;
 	bool known = record->socket.cookie != 0;
@@ -214,19 +240,24 @@ static __noinline bool verdict_apply(struct record_verify *record, const struct 
 	if (keys->made && known && gate.remembering && record->socket.protocol == PROTOCOL_TCP &&
 	    !verified_remember(record, &keys->general))
 		COUNT(lost_verified);
-	if (kind == CACHED_PASS)
+	if (known && kind != CACHED_NONE)
+		gate_pass(record->socket.cookie);
+	if (kind == CACHED_PASS || (kind == CACHED_QUIET && awaited))
 		record->flags |= VERIFY_PASSED;
-	if (kind == CACHED_QUIET)
+	else if (kind == CACHED_QUIET)
 		COUNT(passed);
-	return kind != CACHED_QUIET;
+	return kind != CACHED_QUIET || awaited;
 }
 
-/* The reader passes over what is discarded only when it is awake. */
-static __always_inline void verify_discard(struct record_verify *record)
+/* No record of it could be sent, so nobody will judge it. */
+static __noinline int verdict_unsent(const struct record_verify *draft)
 {
-	bool much = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > RING_BYTES / 2;
+	__u64 cookie = draft->socket.cookie;
 
-	bpf_ringbuf_discard(record, much ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	if (gate.closed || !(draft->flags & VERIFY_GATED) || draft->flags & VERIFY_DENIED)
+		return 0;
+	gate_pass(cookie);
+	return 0;
 }
 
 #endif

@@ -41,6 +41,7 @@ static __always_inline __u32 library_of(void *ctx)
 	return fixed_library >= 0 ? (__u32)fixed_library : (__u32)bpf_get_attach_cookie(ctx);
 }
 
+#include "hello.h"
 #include "socket.h"
 #include "chain.h"
 #include "gate.h"

@@ -21,7 +21,10 @@ struct openssl_layout {
 	__u16 method_type;                                              /* BIO_METHOD: int */
 	/* SSL (from libssl; SSL_CONNECTION in 3.2 and later begins with it) */
 	__u16 ssl_version, ssl_rbio, ssl_server, ssl_verify_mode, ssl_server_name;
-	__u16 pad;
+	/* The randoms of the two hellos, 32 bytes each: in the object that the pointer at ssl_hello points to, or, if that is
+	 * OFFSET_NONE, in the SSL itself. All OFFSET_NONE: not known. */
+	__u16 ssl_hello, ssl_client_random, ssl_server_random;
+	__u16 pad[2];
 };
 
 struct gnutls_layout {
@@ -29,7 +32,8 @@ struct gnutls_layout {
 	__u16 session_auth_type, session_auth_info; /* int (1: certificate), pointer */
 	__u16 session_transport, session_pull;      /* receive pointer (the fd, for the default pull function); function */
 	__u16 auth_list, auth_count;                /* in auth_info: gnutls_datum_t *, unsigned int */
-	__u16 pad;
+	__u16 session_client_random, session_server_random; /* 32 bytes each, or OFFSET_NONE: not known */
+	__u16 pad[3];
 	/* Text of the library, relative to the entry of gnutls_handshake: tells its own pull function from an application's. */
 	__s64 text_start, text_end;
 };

@@ -73,6 +73,7 @@ enum socket_how {
 	SOCKET_UNKNOWN = 0,
 	SOCKET_FD = 1,     /* the library reads from this file descriptor itself: exact */
 	SOCKET_THREAD = 2, /* the TCP socket from which this thread last received data, before the verification began */
+	SOCKET_HELLO = 3,  /* the one over which this handshake's hello was sent: exact */
 };
 
 struct record_socket {
@@ -89,6 +90,8 @@ struct record_socket {
 	__u64 received; /* TCP: bytes of payload that came in so far */
 	__s32 fd;       /* the process's descriptor of it, as far as known: ask its cookie; -1: unknown */
 	__u32 protocol; /* IPPROTO_TCP, or IPPROTO_UDP: connected to that peer */
+	__u32 written;  /* TCP: the sequence number behind all that has been written to it */
+	__u32 pad;
 };
 
 struct record_verify {

@@ -101,6 +101,9 @@ static void attach_openssl(struct finder *finder, int fd, struct catalog_file *c
 	layout.openssl.ssl_server = ssl->openssl.ssl_server;
 	layout.openssl.ssl_verify_mode = ssl->openssl.ssl_verify_mode;
 	layout.openssl.ssl_server_name = ssl->openssl.ssl_server_name;
+	layout.openssl.ssl_hello = ssl->openssl.ssl_hello;
+	layout.openssl.ssl_client_random = ssl->openssl.ssl_client_random;
+	layout.openssl.ssl_server_random = ssl->openssl.ssl_server_random;
 	attach(finder, fd, crypto, &layout);
 }
 

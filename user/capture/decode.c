@@ -106,7 +106,7 @@ bool capture_socket_fits(const struct capture *capture)
 	uint64_t presented = 0;
 
 	if (verify->socket.how != SOCKET_THREAD)
-		return verify->socket.how == SOCKET_FD;
+		return verify->socket.how == SOCKET_FD || verify->socket.how == SOCKET_HELLO;
 	for (size_t i = 0; i < verify->presented; i++) {
 		const struct certificate *certificate = object_find(capture, verify->presented_object[i]);
 		presented += certificate ? certificate->der_len : TBS_MAX;

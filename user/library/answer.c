@@ -128,7 +128,8 @@ int library_answer_main(void)
 
 	memset(&answer.openssl, 0xff, sizeof(answer.openssl)); /* OFFSET_NONE, each */
 	memset(&answer.gnutls, 0xff, sizeof(answer.gnutls));
-	answer.openssl.pad = answer.gnutls.pad = 0;
+	memset(answer.openssl.pad, 0, sizeof(answer.openssl.pad));
+	memset(answer.gnutls.pad, 0, sizeof(answer.gnutls.pad));
 	answer.gnutls.text_start = answer.gnutls.text_end = 0;
 	if (!answer_fill(&answer))
 		_exit(1);

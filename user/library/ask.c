@@ -181,12 +181,22 @@ static bool crypto_fine(const struct openssl_layout *layout)
 	       (no_ip || offsets_fine(ip, ARRAY_SIZE(ip), 8));
 }
 
+/* Bytes of any alignment; both, or neither. */
+static bool randoms_fine(__u16 client, __u16 server)
+{
+	return (client <= OFFSET_MAX && server <= OFFSET_MAX) || (client == OFFSET_NONE && server == OFFSET_NONE);
+}
+
 static bool ssl_fine(const struct openssl_layout *layout)
 {
+	bool hello_fine = layout->ssl_hello == OFFSET_NONE ||
+			  (layout->ssl_client_random != OFFSET_NONE && layout->ssl_hello <= OFFSET_MAX &&
+			   layout->ssl_hello % 8 == 0);
 	const __u16 *const pointers[] = {&layout->ssl_rbio, &layout->ssl_server_name};
 	const __u16 *const ints[] = {&layout->ssl_version, &layout->ssl_server, &layout->ssl_verify_mode};
 
-	return offsets_fine(pointers, ARRAY_SIZE(pointers), 8) && offsets_fine(ints, ARRAY_SIZE(ints), 4);
+	return offsets_fine(pointers, ARRAY_SIZE(pointers), 8) && offsets_fine(ints, ARRAY_SIZE(ints), 4) && hello_fine &&
+	       randoms_fine(layout->ssl_client_random, layout->ssl_server_random);
 }
 
 static bool gnutls_fine(const struct gnutls_layout *layout)
@@ -200,8 +210,8 @@ static bool gnutls_fine(const struct gnutls_layout *layout)
 	const __u16 *const ints[] = {&layout->session_entity, &layout->session_auth_type, &layout->auth_count};
 
 	return offsets_fine(pointers, ARRAY_SIZE(pointers), 8) && offsets_fine(ints, ARRAY_SIZE(ints), 4) &&
-	       layout->text_start <= 0 && layout->text_start >= -TEXT_MAX && layout->text_end > 0 &&
-	       layout->text_end <= TEXT_MAX;
+	       randoms_fine(layout->session_client_random, layout->session_server_random) && layout->text_start <= 0 &&
+	       layout->text_start >= -TEXT_MAX && layout->text_end > 0 && layout->text_end <= TEXT_MAX;
 }
 
 int library_answer_check(const struct library_answer *answer, uint64_t file_size)

@@ -1,4 +1,4 @@
-/* The questions to GnuTLS: role, peer's certificates and transport of a session.
+/* The questions to GnuTLS: role, peer's certificates, transport and the hellos' randoms of a session.
  *
  * gnutls_certificate_get_peers first asks gnutls_auth_get_type, through its PLT, whether certificates are in use: that
  * import is bound to a function that says yes. What is left reads two fields of the session, the second a pointer to the
@@ -13,6 +13,7 @@ enum {
 	CREDENTIALS_CERTIFICATE = 1, /* GNUTLS_CRD_CERTIFICATE */
 	ENTITY_CLIENT = 2,           /* GNUTLS_CLIENT (GNUTLS_SERVER is 1) */
 	INVALID_REQUEST = -50,       /* GNUTLS_E_INVALID_REQUEST: a client has no server name to get */
+	RANDOM_BYTES = 32,
 };
 
 static unsigned always_certificate(void)
@@ -143,6 +144,49 @@ static bool ask_entity(struct questions *questions, struct gnutls_layout *layout
 		onehot_search(questions->object, 4, ENTITY_CLIENT, refuses_client, function, &layout->session_entity));
 }
 
+struct datum {
+	uint8_t *data;
+	unsigned size;
+};
+
+struct randoms {
+	void (*function)(void *session, struct datum *client, struct datum *server);
+	struct datum client, server;
+};
+
+static bool gives_randoms(uint8_t *object, void *arg)
+{
+	struct randoms *randoms = arg;
+
+	randoms->function(object, &randoms->client, &randoms->server);
+	return true;
+}
+
+/* They are embedded: the accessor gives their addresses. Optional: without an answer they are not known. */
+static void ask_randoms(const struct questions *questions, struct gnutls_layout *layout)
+{
+	char unheard[REASON_MAX]; /* that there is no answer is no reason against the library */
+	struct questions aside = *questions;
+	struct randoms randoms = {0};
+	uint64_t client, server;
+	void *function;
+
+	aside.reason = unheard;
+	if (!question_function(&aside, "gnutls_session_get_random", &function))
+		return;
+	randoms.function = (void (*)(void *, struct datum *, struct datum *))function;
+	object_fill(questions->object, 0);
+	if (!guarded(gives_randoms, questions->object, &randoms, NULL))
+		return;
+	client = (uint64_t)randoms.client.data - (uint64_t)questions->object;
+	server = (uint64_t)randoms.server.data - (uint64_t)questions->object;
+	if (randoms.client.size != RANDOM_BYTES || randoms.server.size != RANDOM_BYTES || client > OFFSET_MAX ||
+	    server > OFFSET_MAX)
+		return;
+	layout->session_client_random = (__u16)client;
+	layout->session_server_random = (__u16)server;
+}
+
 static bool ask_text(struct questions *questions, struct gnutls_layout *layout)
 {
 	const Elf64_Phdr *segment;
@@ -163,7 +207,10 @@ bool gnutls_ask(struct questions *questions, struct gnutls_layout *ret, char ver
 	static const struct accessor transport = {"gnutls_transport_get_ptr", 8,
 						  offsetof(struct gnutls_layout, session_transport)};
 
-	return question_version(questions, "gnutls_check_version", 0, version, VERSION_MAX) && ask_text(questions, ret) &&
-	       ask_peers(questions, ret) && ask_entity(questions, ret) && ask_pull(questions, ret) &&
-	       question_accessors(questions, &transport, 1, ret);
+	if (!question_version(questions, "gnutls_check_version", 0, version, VERSION_MAX) || !ask_text(questions, ret) ||
+	    !ask_peers(questions, ret) || !ask_entity(questions, ret) || !ask_pull(questions, ret) ||
+	    !question_accessors(questions, &transport, 1, ret))
+		return false;
+	ask_randoms(questions, ret);
+	return true;
 }

@@ -302,7 +302,10 @@ bool openssl_ask_ssl(struct questions *questions, struct openssl_layout *ret)
 	    !question_function(questions, name, &function))
 		return false;
 	object_fill(questions->object, 0);
-	return question_answered(
-		questions, name,
-		onehot_search(questions->object, 8, MARK_POINTER, returns_name, function, &ret->ssl_server_name));
+	if (!question_answered(
+		    questions, name,
+		    onehot_search(questions->object, 8, MARK_POINTER, returns_name, function, &ret->ssl_server_name)))
+		return false;
+	openssl_ask_hello(questions, ret);
+	return true;
 }

@@ -33,6 +33,8 @@ bool question_version(struct questions *questions, const char *name, long argume
 
 bool openssl_ask_crypto(struct questions *questions, struct openssl_layout *ret, char version[VERSION_MAX]);
 bool openssl_ask_ssl(struct questions *questions, struct openssl_layout *ret);
+/* Part of openssl_ask_ssl, and optional: without an answer ret stays as it is. */
+void openssl_ask_hello(const struct questions *questions, struct openssl_layout *ret);
 bool gnutls_ask(struct questions *questions, struct gnutls_layout *ret, char version[VERSION_MAX]);
 
 /* What the libraries' imports are bound to, for image_relocate. */
