@@ -13,7 +13,11 @@ struct gate;
 struct gate_options {
 	bool closed; /* fail: closed: what is gated stays so until it is judged, whatever becomes of the agent */
 	uint32_t timeout_ms;
+	uint32_t max; /* sockets gated at once; the probes' map has room for gate_room() */
 };
+
+/* For that many sockets, what the map must hold. */
+uint32_t gate_room(const struct gate_options *options);
 
 /* Off. Makes the secret. The probes must outlive it. */
 int gate_new(const struct probes *probes, const struct gate_options *options, struct gate **ret);
@@ -25,11 +29,18 @@ void gate_free(struct gate *gate);
 int gate_on(struct gate *gate, char **ret_why);
 /* Lets everything go, without pushing it, and detaches. */
 void gate_off(struct gate *gate);
+/* Nothing is entered any more; what is gated stays so until it is judged, or until gate_off. */
+void gate_stop(struct gate *gate);
+/* With fail: closed: what is gated stays so when this process has gone, for another agent to find. */
+void gate_leave(struct gate *gate);
 bool gate_is_on(const struct gate *gate);
 const struct gate_options *gate_options(const struct gate *gate);
 /* The secret of the keys, if the kernel can make them; or NULL. */
 const struct siphash_key *gate_secret(const struct gate *gate);
 
+/* True if that verification gates the socket, and its time is up: *ret is what gates it. */
+bool gate_is_overdue(const struct gate *gate, uint64_t cookie, const struct record_id *id, uint64_t now_ns,
+		     struct gate_entry *ret);
 /* Lets the socket go, if it is that verification that gates it. */
 void gate_release(struct gate *gate, uint64_t cookie, const struct record_id *id);
 /* Never let go by the time, from now on; likewise. */
@@ -42,8 +53,10 @@ void gate_forget(struct gate *gate, uint64_t cookie);
 typedef void (*gate_due_fn)(void *context, const struct gate_entry *entry);
 void gate_sweep(struct gate *gate, uint64_t now_ns, gate_due_fn due, void *context);
 
-/* What an agent that has ended without a word left gated, with fail: closed. Calls left for each socket, then lets go what it has not ended. */
-void gate_adopt(gate_due_fn left, void *context);
+/* What an agent that has ended without a word left gated, with fail: closed. Calls left for each socket; where that says false the other agent's gate
+ * stays as it is, else it is removed, and what still waits flows. */
+typedef bool (*gate_left_fn)(void *context, const struct gate_entry *entry);
+void gate_adopt(gate_left_fn left, void *context);
 
 /* --- verdicts ------------------------------------------------------------------------------------------------------- */
 
@@ -53,7 +66,7 @@ void gate_cache_forget(struct gate *gate);
 /* on: keys are made and verdicts believed; remember: verified connections are remembered. */
 void gate_cache_use(struct gate *gate, bool on, bool remember);
 
-/* The connections remembered: new memory; how many. */
+/* The connections remembered, but those whose verdict is still awaited: new memory; how many. */
 size_t gate_verified(const struct gate *gate, struct verified_socket **ret);
 
 typedef void (*gate_notice_fn)(void *context, const struct gate_notice *notice);

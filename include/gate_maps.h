@@ -8,6 +8,7 @@
 
 enum {
 	GATE_MAX = 16384,     /* sockets gated at once, unless the configuration says otherwise; beyond: what `fail` says */
+	GATE_RESERVE = 16384, /* with fail: closed, so many more: gated, and ended at once */
 	VERDICTS_MAX = 16384, /* cached verdicts; beyond it the least recently used goes */
 	VERIFIED_MAX = 32768, /* open connections remembered with what verified them; beyond: lost_verified */
 	NOTICES_BYTES = 256 << 10, /* full: lost_notice, and the judge's own verdict has to do */
@@ -17,7 +18,7 @@ enum {
 enum gate_flags {
 	GATE_UNVERIFIED = 1 << 0, /* the handshake ended and nothing has verified: who sends now does so unverified */
 	GATE_DENIED = 1 << 1,     /* condemned: never let go by the time */
-	GATE_BLIND = 1 << 2,      /* the ring was full: no record tells of it, and nobody will judge it */
+	GATE_BLIND = 1 << 2,      /* the ring was full, or this map all but the reserve: it is ended without a verdict */
 };
 
 /* pending: socket cookie → why its packets with payload do not leave. Not gated any more once `released` has the same id
@@ -39,6 +40,7 @@ struct gate_switches {
 	__u32 caching;     /* keys are made, and cached verdicts believed */
 	__u32 remembering; /* verified connections are remembered */
 	__u64 timeout_ns;
+	__u64 max;   /* sockets gated at once, without the reserve */
 	__u64 epoch; /* cached verdicts of another are not believed */
 	struct siphash_key secret;
 	__s64 pending; /* entries of the map, or more: while it is 0 no packet is looked at. Atomic, by both sides */

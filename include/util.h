@@ -2,6 +2,7 @@
 #ifndef UTIL_H
 #define UTIL_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,9 +42,15 @@ static inline void fclose_cleanup(FILE **f)
 	if (*f)
 		fclose(*f);
 }
+static inline void closedir_cleanup(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
 #define CLEANUP_FREE CLEANUP(free_cleanup)
 #define CLEANUP_CLOSE CLEANUP(close_cleanup)
 #define CLEANUP_FCLOSE CLEANUP(fclose_cleanup)
+#define CLEANUP_CLOSEDIR CLEANUP(closedir_cleanup)
 
 /* Memory that cannot be had ends the process with a message: the agent holds little, and a half-made verdict is worse. */
 void *xcalloc(size_t count, size_t size);

@@ -232,6 +232,8 @@ static const struct {
 	FIELD(socket.received, NEVER),
 	FIELD(socket.fd, NEVER),
 	FIELD(socket.protocol, ALWAYS),
+	FIELD(socket.written, NEVER),
+	FIELD(socket.pad, NEVER),
 	FIELD(presented_object, ELSEWHERE),
 	FIELD(chain_object, ELSEWHERE),
 	FIELD(server_name, ALWAYS),

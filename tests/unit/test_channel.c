@@ -87,6 +87,161 @@ static void a_wrong_size_is_refused(void **state)
 	assert_int_equal(message_receive(ends[0], true, &got, NULL), -EPROTO);
 }
 
+/* What goes with each tag, to its last byte. A tag that is not here is none. */
+#define WITH(member) (offsetof(struct message, member) + sizeof(((struct message *)0)->member))
+static const struct {
+	uint32_t tag;
+	size_t size;
+} sizes[] = {
+	{MESSAGE_LIBRARY, WITH(library)},
+	{MESSAGE_UNSUPPORTED, WITH(library)},
+	{MESSAGE_STARTED, WITH(text)},
+	{MESSAGE_POLICIES, WITH(text)},
+	{MESSAGE_POLICY_REJECTED, WITH(text)},
+	{MESSAGE_LOST_MAPPINGS, WITH(text)},
+	{MESSAGE_OUTPUT, WITH(text)},
+	{MESSAGE_STOP, WITH(text)},
+	{MESSAGE_PROCESS_IS, WITH(process)},
+	{MESSAGE_KILLED, WITH(killed)},
+	{MESSAGE_GATE, WITH(gate)},
+	{MESSAGE_GATE_TIMEOUT, WITH(timeout)},
+	{MESSAGE_VERIFIED, WITH(text)},
+	{MESSAGE_PROCESS, WITH(process)},
+	{MESSAGE_KILL, WITH(kill)},
+	{MESSAGE_RELEASE, WITH(release)},
+	{MESSAGE_FORGET, WITH(text)},
+	{MESSAGE_POLICIES_TAKEN, WITH(text)},
+};
+
+/* Every byte 'x', but for the tag: what is a text then has no end. */
+static void filled(struct message *message, uint32_t tag)
+{
+	memset(message, 'x', sizeof(*message));
+	message->tag = tag;
+}
+
+static void a_message_is_as_long_as_its_tag_says(void **state)
+{
+	static struct message sent, got;
+
+	(void)state;
+	_Static_assert(ARRAY_SIZE(sizes) == MESSAGE_POLICIES_TAKEN, "a tag without its size");
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		filled(&sent, sizes[i].tag);
+		assert_int_equal(message_send(ends[1], &sent, -1), 0);
+		assert_int_equal(recv(ends[0], &got, sizeof(got), MSG_PEEK), sizes[i].size);
+		memset(&got, 0xee, sizeof(got));
+		assert_int_equal(message_receive(ends[0], true, &got, NULL), 1);
+		assert_int_equal(got.tag, sizes[i].tag);
+		assert_int_equal(strlen(got.text), MESSAGE_TEXT - 1);
+	}
+}
+
+static void a_size_that_is_not_the_tags_is_refused(void **state)
+{
+	static struct message sent, got;
+	int fd = 77;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		const size_t wrong[] = {
+			1, 3, 4, 15, 16, sizes[i].size - 1, sizes[i].size + 1, sizes[i].size - 8, sizes[i].size + 8};
+
+		filled(&sent, sizes[i].tag);
+		for (size_t k = 0; k < ARRAY_SIZE(wrong); k++) {
+			if (wrong[k] > sizeof(sent))
+				continue;
+			assert_int_equal(send(ends[1], &sent, wrong[k], 0), wrong[k]);
+			assert_int_equal(message_receive(ends[0], true, &got, &fd), -EPROTO);
+			assert_int_equal(fd, 77);
+		}
+		assert_int_equal(send(ends[1], &sent, sizes[i].size, 0), sizes[i].size);
+		assert_int_equal(message_receive(ends[0], true, &got, &fd), 1);
+		assert_int_equal(fd, -1);
+		fd = 77;
+	}
+}
+
+static void a_tag_that_is_none_is_refused(void **state)
+{
+	static const uint32_t tags[] = {0, MESSAGE_POLICIES_TAKEN + 1, 255, 0x80000000, UINT32_MAX};
+	static struct message sent, got;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(tags); i++) {
+		filled(&sent, tags[i]);
+		for (size_t k = 0; k < ARRAY_SIZE(sizes); k++) {
+			assert_int_equal(send(ends[1], &sent, sizes[k].size, 0), sizes[k].size);
+			assert_int_equal(message_receive(ends[0], true, &got, NULL), -EPROTO);
+		}
+	}
+}
+
+/* Also what comes at its end: nothing is cut. */
+static void what_is_asked_and_answered_arrives_whole(void **state)
+{
+	static struct message sent, got;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		memset(&sent, 0, sizeof(sent));
+		for (size_t at = 0; at < sizes[i].size; at++)
+			((uint8_t *)&sent)[at] = (uint8_t)(at % 251);
+		sent.tag = sizes[i].tag;
+		sent.text[MESSAGE_TEXT - 1] = '\0';
+		if (sent.tag == MESSAGE_LIBRARY || sent.tag == MESSAGE_UNSUPPORTED) {
+			sent.library.build_id_len = BUILD_ID_MAX;
+			sent.library.version[VERSION_MAX - 1] = sent.library.path[MESSAGE_PATH - 1] = '\0';
+		} else if (sent.tag == MESSAGE_KILL) {
+			sent.kill.ruleset[MESSAGE_RULE - 1] = sent.kill.rule[MESSAGE_RULE - 1] = '\0';
+		} else if (sent.tag == MESSAGE_PROCESS || sent.tag == MESSAGE_PROCESS_IS || sent.tag == MESSAGE_KILLED) {
+			/* Of the answer to a kill it is the first part. */
+			_Static_assert(offsetof(struct message, killed.process) == offsetof(struct message, process), "");
+			sent.process.exe[MESSAGE_PATH - 1] = sent.process.user[MESSAGE_USER - 1] = '\0';
+			sent.process.cgroup[MESSAGE_CGROUP - 1] = '\0';
+		}
+		memset(&got, 0, sizeof(got));
+		assert_int_equal(message_offer(ends[1], &sent, -1), 0);
+		assert_int_equal(message_receive(ends[0], false, &got, NULL), 1);
+		assert_memory_equal(&got, &sent, sizes[i].size);
+	}
+}
+
+/* The texts of the answer to a kill, and what comes behind them. */
+static void the_answer_to_a_kill_ends_its_texts(void **state)
+{
+	static struct message sent, got;
+
+	(void)state;
+	filled(&sent, MESSAGE_KILLED);
+	sent.killed.acted_ns = 0x1122334455667788;
+	assert_int_equal(message_send(ends[0], &sent, -1), 0);
+	assert_int_equal(message_receive(ends[1], true, &got, NULL), 1);
+	assert_int_equal(strlen(got.killed.process.exe), MESSAGE_PATH - 1);
+	assert_int_equal(strlen(got.killed.process.user), MESSAGE_USER - 1);
+	assert_int_equal(strlen(got.killed.process.cgroup), MESSAGE_CGROUP - 1);
+	assert_int_equal(got.killed.acted_ns, 0x1122334455667788);
+	assert_int_equal(got.token, 0x78787878);
+}
+
+/* Nobody reads: who offers hears of it, and what was taken arrives in its order. */
+static void an_offer_does_not_wait(void **state)
+{
+	struct message sent = {.tag = MESSAGE_RELEASE}, got;
+	uint32_t count = 0, read = 0;
+	int err;
+
+	(void)state;
+	while ((err = message_offer(ends[0], &sent, -1)) == 0 && count < 1000000)
+		sent.token = ++count;
+	assert_int_equal(err, -EAGAIN);
+	assert_true(count > 0);
+	while (message_receive(ends[1], false, &got, NULL) == 1)
+		assert_int_equal(got.token, read++);
+	assert_int_equal(read, count);
+	assert_int_equal(message_offer(ends[0], &sent, -1), 0);
+}
+
 static void an_unexpected_descriptor_is_closed(void **state)
 {
 	struct message sent = {.tag = MESSAGE_STOP}, got;
@@ -228,6 +383,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(texts_without_an_end_get_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_length_beyond_its_field_is_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_wrong_size_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_message_is_as_long_as_its_tag_says, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_size_that_is_not_the_tags_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_tag_that_is_none_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_asked_and_answered_arrives_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_answer_to_a_kill_ends_its_texts, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_offer_does_not_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_unexpected_descriptor_is_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_end_of_the_other_half_shows, setup, teardown),
 		cmocka_unit_test_setup_teardown(policies_arrive_whole, setup, teardown),

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "capture_key.h"
+#include "moment.h"
 #include "process.h"
 
 enum {
@@ -15,11 +16,9 @@ enum {
 
 static uint64_t since_us(uint64_t then_ns)
 {
-	struct timespec now;
+	uint64_t now = now_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	uint64_t now_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
-	return now_ns > then_ns ? (now_ns - then_ns) / 1000 : 0;
+	return now > then_ns ? (now - then_ns) / 1000 : 0;
 }
 
 static char *escaped_or_null(const char *text)
@@ -143,9 +142,9 @@ static struct message_cached cached_as(const struct bench *bench, const struct c
 	bool own = policies_ask_process(bench->policies) && !c->decoded.facts.process_unasked;
 	bool known = own ? c->has_own_key : c->has_key;
 
-	/* Facts differ from what the key is over if the socket was taken away. */
-	if (!known || c->retroactive || c->verdict.undecided || !is_whole(&c->decoded.facts) ||
-	    (c->gated.cookie && !verify->socket.cookie))
+	/* The key is over other facts if the socket was taken away, or if what might still have been verified never was. */
+	if (!known || c->retroactive || (verify->flags & VERIFY_NONE_YET && c->decoded.facts.verify != VERIFY_PENDING) ||
+	    c->verdict.undecided || !is_whole(&c->decoded.facts) || (c->gated.cookie && !verify->socket.cookie))
 		return (struct message_cached){.kind = CACHED_NONE};
 	return (struct message_cached){.key = own ? c->own : c->general, .kind = kind, .seconds = CACHED_SECONDS};
 }
@@ -204,27 +203,41 @@ static bool waits_for_verification(const struct bench *bench, struct case_ *c, b
 	return condemned;
 }
 
-/* Lets it go, and has the verdict remembered. */
-static void release(const struct bench *bench, struct case_ *c)
+static void release_say(const struct bench *bench, struct case_ *c, const struct message_cached *cached)
 {
 	const struct record_verify *verify = &c->capture->verify;
 	struct message message = {.tag = MESSAGE_RELEASE};
-	bool clean, quiet;
 
-	if (waits_for_verification(bench, c, &clean))
-		return;
-	quiet = clean && c->verdict.count == 0 && !bench->all_events;
-	if (!(verify->flags & VERIFY_PASSED))
-		message.release.cached = cached_as(bench, c, quiet ? CACHED_QUIET : CACHED_PASS);
-	if (!c->gated.cookie && message.release.cached.kind == CACHED_NONE)
-		return;
 	message.release.pid = c->process.pid;
 	message.release.tid = c->process.tid;
 	message.release.start_boottime_ns = verify->start_boottime_ns;
 	message.release.id = verify->head.id;
 	message.release.socket = c->gated;
+	message.release.cached = *cached;
 	bench->say(bench->context, &message);
 	c->gated.cookie = 0;
+}
+
+void case_let_go(const struct bench *bench, struct case_ *c)
+{
+	if (c->gated.cookie)
+		release_say(bench, c, &(const struct message_cached){.kind = CACHED_NONE});
+}
+
+/* Lets it go, and has the verdict remembered. */
+static void release(const struct bench *bench, struct case_ *c)
+{
+	const struct record_verify *verify = &c->capture->verify;
+	struct message_cached cached = {.kind = CACHED_NONE};
+	bool clean, quiet, waits = waits_for_verification(bench, c, &clean);
+
+	if (waits && verify->socket.cookie)
+		return;
+	quiet = clean && c->verdict.count == 0 && !bench->all_events;
+	if (!(verify->flags & VERIFY_PASSED))
+		cached = cached_as(bench, c, quiet ? CACHED_QUIET : CACHED_PASS);
+	if (c->gated.cookie || cached.kind != CACHED_NONE)
+		release_say(bench, c, &cached);
 }
 
 void case_act(const struct bench *bench, struct case_ *c)
@@ -236,11 +249,13 @@ void case_act(const struct bench *bench, struct case_ *c)
 	if (wanted >= ACTION_KILL) {
 		c->acted = wanted;
 		/* A process can be ended without its socket being known. */
-		if (c->capture->verify.socket.cookie || wanted == ACTION_KILL_PROCESS) {
+		if (c->capture->verify.socket.cookie || wanted == ACTION_KILL_PROCESS)
 			kill_ask(bench, c);
+		else
+			result_failed(c, "which socket it is could not be told for certain");
+		if (c->capture->verify.socket.cookie)
 			return;
-		}
-		result_failed(c, "which socket it is could not be told for certain");
+		/* What was gated is not what was condemned. */
 	} else if (c->verdict.requested >= ACTION_KILL) {
 		c->result = RESULT_WOULD_KILL;
 	} else {
@@ -251,7 +266,8 @@ void case_act(const struct bench *bench, struct case_ *c)
 
 bool case_tell(const struct bench *bench, struct case_ *c)
 {
-	static const char *const how[] = {[SOCKET_UNKNOWN] = "unknown", [SOCKET_FD] = "fd", [SOCKET_THREAD] = "thread"};
+	static const char *const how[] = {
+		[SOCKET_UNKNOWN] = "unknown", [SOCKET_FD] = "fd", [SOCKET_THREAD] = "thread", [SOCKET_HELLO] = "hello"};
 	const struct record_verify *verify = &c->capture->verify;
 
 	if (c->verdict.count == 0 && !bench->all_events && is_whole(&c->decoded.facts))

@@ -60,6 +60,8 @@ void case_judge(const struct bench *bench, struct case_ *c);
 /* Asks for the end of the connection or of the process if the verdict says so, once for each; else lets it go if it is gated. A
  * handshake that nobody has verified yet stays gated if it would be condemned without a verification. */
 void case_act(const struct bench *bench, struct case_ *c);
+/* Lets go what it gates, if anything: another case has settled it. */
+void case_let_go(const struct bench *bench, struct case_ *c);
 /* Writes the event, if it is one that is wanted: violations, and what could not be judged whole, always. False: nobody
  * reads any more. */
 bool case_tell(const struct bench *bench, struct case_ *c);

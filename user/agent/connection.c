@@ -3,6 +3,7 @@
 #include "connection.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/pidfd.h>
 
@@ -12,13 +13,20 @@
 #include "socket_fd.h"
 #include "util.h"
 
+enum { THREAD = O_EXCL }; /* PIDFD_THREAD: pidfd_open(2), since 6.9; before: -EINVAL */
+
+struct push {
+	struct work work;
+	struct connection connection;
+};
+
 /* The network namespace that the socket is in: a descriptor. */
 static int netns_open(const struct connection *connection, int process_fd)
 {
-	int netns = process_netns_open(process_fd, connection->socket->netns);
+	int netns = process_netns_open(process_fd, connection->socket.netns);
 
 	/* Passed to this process or inherited by it from another namespace, or the process has ended and left data behind. */
-	return netns >= 0 ? netns : netns_find(connection->socket->netns);
+	return netns >= 0 ? netns : netns_find(connection->socket.netns);
 }
 
 static int process_hold(const struct connection *connection)
@@ -26,12 +34,21 @@ static int process_hold(const struct connection *connection)
 	return process_open(connection->pid, connection->tid, connection->start_boottime_ns);
 }
 
-/* The process's own descriptor of the socket. */
+static int fd_take_from(uint32_t id, unsigned flags, int process_fd, const struct record_socket *socket)
+{
+	int pidfd CLEANUP_CLOSE = pidfd_open((pid_t)id, flags);
+
+	return pidfd < 0 ? -ESRCH : socket_fd_take(pidfd, process_fd, socket);
+}
+
+/* The process's own descriptor of the socket. Its first thread may have ended before the others. */
 static int fd_take(const struct connection *connection, int process_fd)
 {
-	int pidfd CLEANUP_CLOSE = process_fd < 0 ? -1 : pidfd_open((pid_t)connection->pid, 0);
+	int fd = process_fd < 0 ? -ESRCH : fd_take_from(connection->pid, 0, process_fd, &connection->socket);
 
-	return pidfd < 0 ? -ESRCH : socket_fd_take(pidfd, process_fd, connection->socket);
+	if (process_fd < 0 || (fd != -ENOENT && fd != -ESRCH) || connection->tid == connection->pid)
+		return fd;
+	return fd_take_from(connection->tid, THREAD, process_fd, &connection->socket);
 }
 
 static int disconnect(const struct connection *connection, int process_fd)
@@ -44,7 +61,7 @@ static int disconnect(const struct connection *connection, int process_fd)
 int connection_end(const struct connection *connection, const char **ret_why)
 {
 	int process CLEANUP_CLOSE = process_hold(connection), netns CLEANUP_CLOSE = netns_open(connection, process);
-	int err = netns < 0 ? netns : socket_destroy(netns, connection->socket);
+	int err = netns < 0 ? netns : socket_destroy(netns, &connection->socket);
 
 	*ret_why = "";
 	if (err == -ENOENT && netns >= 0) {
@@ -63,13 +80,26 @@ int connection_look(const struct connection *connection)
 {
 	int process CLEANUP_CLOSE = process_hold(connection), netns CLEANUP_CLOSE = netns_open(connection, process);
 
-	return netns < 0 ? netns : socket_look(netns, connection->socket);
+	return netns < 0 ? netns : socket_look(netns, &connection->socket);
 }
 
-void connection_push(const struct connection *connection)
+static void push_run(struct work *work)
 {
+	const struct connection *connection = &((struct push *)work)->connection;
 	int process CLEANUP_CLOSE = process_hold(connection), fd CLEANUP_CLOSE = fd_take(connection, process);
 
 	if (fd >= 0)
 		socket_fd_push(fd);
+}
+
+bool connection_push(struct workers *workers, const struct connection *connection)
+{
+	struct push *push = xcalloc(1, sizeof(*push));
+
+	*push = (struct push){.work = {.run = push_run, .owner = connection->pid, .unwaited = true},
+			      .connection = *connection};
+	if (workers_add(workers, &push->work) == 0)
+		return true;
+	free(push);
+	return false;
 }

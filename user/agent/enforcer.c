@@ -1,28 +1,28 @@
 /* See enforcer.h. Owns the gate, the numbers by which the kernel's cache knows rules, and what it has yet to tell the judge.
  *
  * Nothing here waits for the judge but the answer to its own question: while it is stopped, sockets whose time is up must still be
- * dealt with. */
+ * dealt with. Nor does anything wait for a process: what one can hold up is left to workers (errands.c). */
 #include "enforcer.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/ioctl.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <time.h>
 
 #include "connection.h"
 #include "done.h"
+#include "errands.h"
 #include "request.h"
+#include "untold.h"
+#include "moment.h"
 #include "util.h"
 
 enum {
 	SWEEP_MS = 100,   /* with the gate on */
 	LOOK_MS = 1000,   /* at what policies do by themselves; a gate that is off is looked at as often */
 	RULES_MAX = 4096, /* rules with numbers; one more is not remembered in the kernel, and judged each time */
-	UNTOLD_MAX = 4096,
-	UNREAD_MAX = 65536, /* bytes that the judge has not read: then it is told nothing more for now */
 };
 
 struct rule_name {
@@ -33,6 +33,9 @@ struct rule_name {
 struct enforcer {
 	struct enforcer_options options;
 	struct gate *gate;
+	struct errands *errands;
+	int poll;                        /* of notices and errands */
+	uint64_t unpushed;               /* that were let go while there was too much to do */
 	const struct policies *policies; /* borrowed; NULL: none yet */
 	int channel;
 	uint32_t told_state; /* enum gate_state, or ~0: not yet */
@@ -41,50 +44,10 @@ struct enforcer {
 	struct rule_name *rules;
 	size_t rules_count;
 	struct dones dones;
-	struct message *untold;
-	size_t untold_count;
-	uint64_t dropped; /* of those, as there were more than UNTOLD_MAX */
+	struct untold untold;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
 /* --- telling ------------------------------------------------------------------------------------------------------- */
-
-static bool judge_reads(const struct enforcer *enforcer)
-{
-	int unread = 0;
-
-	return ioctl(enforcer->channel, SIOCOUTQ, &unread) < 0 || unread < UNREAD_MAX;
-}
-
-static void untold_send(struct enforcer *enforcer)
-{
-	size_t sent = 0;
-
-	while (sent < enforcer->untold_count && judge_reads(enforcer) &&
-	       message_offer(enforcer->channel, &enforcer->untold[sent], -1) == 0)
-		sent++;
-	enforcer->untold_count -= sent;
-	memmove(enforcer->untold, enforcer->untold + sent, enforcer->untold_count * sizeof(*enforcer->untold));
-}
-
-static void tell(struct enforcer *enforcer, const struct message *message)
-{
-	if (enforcer->untold_count == UNTOLD_MAX) {
-		enforcer->dropped++;
-		return;
-	}
-	if (!enforcer->untold)
-		enforcer->untold = xcalloc(UNTOLD_MAX, sizeof(*enforcer->untold));
-	enforcer->untold[enforcer->untold_count++] = *message;
-	untold_send(enforcer);
-}
 
 static void tell_timeout(struct enforcer *enforcer, const struct gate_entry *entry, enum gate_why why, bool to_kill, int err,
 			 const char *text)
@@ -101,10 +64,10 @@ static void tell_timeout(struct enforcer *enforcer, const struct gate_entry *ent
 	timeout->held = entry->held;
 	timeout->waited_us = now > entered_ns ? (now - entered_ns) / 1000 : 0;
 	timeout->killed = to_kill;
-	timeout->dropped = enforcer->dropped;
+	timeout->dropped = enforcer->untold.dropped;
 	timeout->socket = entry->socket;
 	snprintf(message.text, sizeof(message.text), "%s", text);
-	tell(enforcer, &message);
+	untold_add(&enforcer->untold, &message);
 }
 
 static void tell_gate(struct enforcer *enforcer, enum gate_state state, const char *why)
@@ -123,7 +86,7 @@ static void tell_gate(struct enforcer *enforcer, enum gate_state state, const ch
 	if (secret)
 		message.gate.secret = *secret;
 	snprintf(message.text, sizeof(message.text), "%s", why);
-	tell(enforcer, &message);
+	untold_add(&enforcer->untold, &message);
 }
 
 /* --- sockets ------------------------------------------------------------------------------------------------------- */
@@ -133,21 +96,31 @@ static struct connection connection_of(const struct gate_entry *entry)
 	return (struct connection){.pid = entry->id.pid_tgid >> 32,
 				   .tid = (uint32_t)entry->id.pid_tgid,
 				   .start_boottime_ns = entry->start_boottime_ns,
-				   .socket = &entry->socket};
+				   .socket = entry->socket};
+}
+
+/* After it was released. */
+static void push(struct enforcer *enforcer, const struct connection *connection)
+{
+	enforcer->unpushed += !connection_push(errands_workers(enforcer->errands), connection);
 }
 
 static void entry_end(struct enforcer *enforcer, const struct gate_entry *entry, enum gate_why why)
 {
-	const struct connection connection = connection_of(entry);
-	const char *text;
-	int err;
+	const struct errand errand = {.cause = FOR_TIME,
+				      .tag = MESSAGE_KILL,
+				      .kill = {.pid = entry->id.pid_tgid >> 32,
+					       .tid = (uint32_t)entry->id.pid_tgid,
+					       .uid = entry->uid,
+					       .action = ACTION_KILL,
+					       .start_boottime_ns = entry->start_boottime_ns,
+					       .id = entry->id,
+					       .socket = entry->socket},
+				      .entry = *entry,
+				      .why = why};
 
 	gate_condemn(enforcer->gate, entry->socket.cookie, &entry->id);
-	err = connection_end(&connection, &text);
-	if (!err && entry->socket.protocol == IPPROTO_UDP)
-		gate_forget(enforcer->gate, entry->socket.cookie);
-	if (err != -ENOENT)
-		tell_timeout(enforcer, entry, why, true, err, text);
+	errands_begin(enforcer->errands, &errand);
 }
 
 /* Its time is up. */
@@ -161,7 +134,7 @@ static void on_due(void *context, const struct gate_entry *entry)
 		return;
 	}
 	gate_release(enforcer->gate, entry->socket.cookie, &entry->id);
-	connection_push(&connection);
+	push(enforcer, &connection);
 	/* Where nothing waited, nothing was late. */
 	if (entry->held)
 		tell_timeout(enforcer, entry, GATE_WHY_TIMEOUT, false, 0, "");
@@ -173,16 +146,19 @@ struct left_behind {
 	size_t count;
 };
 
-static void on_left(void *context, const struct gate_entry *entry)
+static bool on_left(void *context, const struct gate_entry *entry)
 {
+	const struct connection connection = connection_of(entry);
 	struct left_behind *left = context;
 
 	if (gate_options(left->enforcer->gate)->closed || entry->flags & GATE_DENIED) {
 		entry_end(left->enforcer, entry, GATE_WHY_AGENT_ENDED);
-		return;
+		errands_wait(left->enforcer->errands);
+		return connection_look(&connection) < 0; /* what is open still must not be let go */
 	}
 	left->entries = xrealloc(left->entries, left->count + 1, sizeof(*left->entries));
 	left->entries[left->count++] = *entry;
+	return true;
 }
 
 static void adopt(struct enforcer *enforcer)
@@ -193,40 +169,98 @@ static void adopt(struct enforcer *enforcer)
 	for (size_t i = 0; i < left.count; i++) {
 		const struct connection connection = connection_of(&left.entries[i]);
 
-		connection_push(&connection);
+		push(enforcer, &connection);
 		tell_timeout(enforcer, &left.entries[i], GATE_WHY_AGENT_ENDED, false, 0, "");
 	}
 	free(left.entries);
 }
 
+/* --- errands ------------------------------------------------------------------------------------------------------- */
+
+static void on_errand(void *context, const struct errand *errand, const struct message *answer, bool late)
+{
+	struct enforcer *enforcer = context;
+	const struct message_kill *kill = &errand->kill;
+
+	if (errand->tag == MESSAGE_KILL && answer->number == 0 && kill->action >= ACTION_KILL &&
+	    kill->socket.protocol == IPPROTO_UDP)
+		gate_forget(enforcer->gate, kill->socket.cookie);
+	if (late)
+		return;
+	if (errand->cause == FOR_JUDGE || errand->asked)
+		message_send(enforcer->channel, answer, -1);
+	else if (errand->cause == FOR_NOTICE)
+		dones_add(&enforcer->dones, &kill->id, kill->socket.cookie, answer);
+	else if (answer->number != -ENOENT)
+		tell_timeout(enforcer, &errand->entry, errand->why, true, (int)answer->number, answer->text);
+}
+
 /* --- life ---------------------------------------------------------------------------------------------------------- */
+
+/* So that all that can be late together does not make the others miss their time. */
+static uint32_t errand_wait_ms(const struct enforcer_options *options)
+{
+	uint32_t wait_ms = options->gate.timeout_ms / LATE_MOST;
+
+	return wait_ms < ERRAND_WAIT_MIN_MS ? ERRAND_WAIT_MIN_MS : wait_ms;
+}
+
+static int poll_new(struct enforcer *enforcer)
+{
+	const int watched[] = {gate_notices_fd(enforcer->gate), errands_fd(enforcer->errands)};
+	struct epoll_event event = {.events = EPOLLIN};
+
+	enforcer->poll = epoll_create1(EPOLL_CLOEXEC);
+	for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
+		if (enforcer->poll < 0 || epoll_ctl(enforcer->poll, EPOLL_CTL_ADD, watched[i], &event) < 0)
+			return -errno;
+	return 0;
+}
 
 int enforcer_new(const struct probes *probes, const struct enforcer_options *options, int channel, struct enforcer **ret)
 {
 	struct enforcer *enforcer = xcalloc(1, sizeof(*enforcer));
 	int err = gate_new(probes, &options->gate, &enforcer->gate);
 
+	enforcer->poll = -1;
+	if (!err)
+		err = errands_new(errand_wait_ms(options), on_errand, enforcer, &enforcer->errands);
+	if (!err)
+		err = poll_new(enforcer);
 	if (err) {
-		free(enforcer);
+		enforcer_free(enforcer, true);
 		return err;
 	}
 	enforcer->options = *options;
-	enforcer->channel = channel;
+	enforcer->channel = enforcer->untold.channel = channel;
 	enforcer->told_state = ~0U;
 	adopt(enforcer);
 	*ret = enforcer;
 	return 0;
 }
 
-void enforcer_free(struct enforcer *enforcer)
+void enforcer_stop(struct enforcer *enforcer)
+{
+	gate_stop(enforcer->gate);
+}
+
+void enforcer_free(struct enforcer *enforcer, bool judged)
 {
 	if (!enforcer)
 		return;
+	if (!judged && enforcer->options.gate.closed)
+		gate_leave(enforcer->gate);
+	if (enforcer->unpushed)
+		fprintf(stderr, "tlswarden: %llu connections that were let go had to wait until TCP tried again\n",
+			(unsigned long long)enforcer->unpushed);
+	if (enforcer->poll >= 0)
+		close(enforcer->poll);
+	errands_free(enforcer->errands);
 	gate_free(enforcer->gate);
 	dones_clear(&enforcer->dones);
 	free(enforcer->told_why);
 	free(enforcer->rules);
-	free(enforcer->untold);
+	untold_clear(&enforcer->untold);
 	free(enforcer);
 }
 
@@ -283,8 +317,8 @@ unsigned enforcer_tick(struct enforcer *enforcer)
 	}
 	if (gate_is_on(enforcer->gate))
 		gate_sweep(enforcer->gate, now, on_due, enforcer);
-	untold_send(enforcer);
-	return gate_is_on(enforcer->gate) || enforcer->untold_count ? SWEEP_MS : LOOK_MS;
+	untold_send(&enforcer->untold);
+	return gate_is_on(enforcer->gate) || enforcer->untold.count ? SWEEP_MS : LOOK_MS;
 }
 
 /* --- requests ------------------------------------------------------------------------------------------------------- */
@@ -315,63 +349,88 @@ static void release(struct enforcer *enforcer, const struct message_release *rel
 	const struct connection connection = {.pid = release->pid,
 					      .tid = release->tid,
 					      .start_boottime_ns = release->start_boottime_ns,
-					      .socket = &release->socket};
+					      .socket = release->socket};
 	const struct message_cached *cached = &release->cached;
+	struct gate_entry overdue;
 
-	if (release->socket.cookie) {
+	/* Late: what was to happen then happens, whatever the verdict is by now. */
+	if (release->socket.cookie &&
+	    gate_is_overdue(enforcer->gate, release->socket.cookie, &release->id, now_ns(), &overdue)) {
+		on_due(enforcer, &overdue);
+	} else if (release->socket.cookie) {
 		gate_release(enforcer->gate, release->socket.cookie, &release->id);
-		connection_push(&connection);
+		push(enforcer, &connection);
 	}
 	if (cached->kind == CACHED_PASS || cached->kind == CACHED_QUIET)
 		gate_cache(enforcer->gate, &cached->key, cached->kind, 0, cached->seconds);
 }
 
 /* kill->cached is only believed if it was allowed. */
-static void kill_now(struct enforcer *enforcer, const struct message_kill *kill, struct message *answer)
+static void kill_now(struct enforcer *enforcer, const struct message_kill *kill, enum errand_for cause, uint32_t token)
 {
+	const struct errand errand = {.cause = cause, .tag = MESSAGE_KILL, .token = token, .kill = *kill};
 	uint64_t cookie = kill->socket.cookie;
+	struct gate_entry overdue;
 	uint32_t number;
 
+	/* Too late: what waited has been let go. */
+	if (cookie && kill->action >= ACTION_KILL && !gate_options(enforcer->gate)->closed &&
+	    gate_is_overdue(enforcer->gate, cookie, &kill->id, now_ns(), &overdue) && overdue.held)
+		tell_timeout(enforcer, &overdue, GATE_WHY_TIMEOUT, false, 0, "");
 	if (cookie && kill->action >= ACTION_KILL)
 		gate_condemn(enforcer->gate, cookie, &kill->id);
 	if (kill->action >= ACTION_KILL && kill->cached.kind == CACHED_DENY && gate_is_on(enforcer->gate) &&
 	    rule_number(enforcer, kill, &number))
 		gate_cache(enforcer->gate, &kill->cached.key, CACHED_DENY, number, kill->cached.seconds);
-	answer->number = kill_do(kill, &answer->killed, answer->text);
-	if (answer->number == 0 && kill->action >= ACTION_KILL && kill->socket.protocol == IPPROTO_UDP)
-		gate_forget(enforcer->gate, cookie);
+	errands_begin(enforcer->errands, &errand);
 }
 
-static void kill_answer(struct enforcer *enforcer, struct message *message)
+static void kill_answer(struct enforcer *enforcer, const struct message *message)
 {
-	const struct message_kill kill = message->kill;
+	const struct message_kill *kill = &message->kill;
 	struct message answer = {.tag = MESSAGE_KILLED, .token = message->token};
-	const char *why = "";
+	struct errand refused = {.cause = FOR_JUDGE, .tag = MESSAGE_KILL, .token = message->token, .kill = *kill};
 
-	if (kill.action >= ACTION_KILL && dones_take(&enforcer->dones, &kill.id, kill.socket.cookie, &answer)) {
-		*message = answer;
+	if (kill->action >= ACTION_KILL && dones_take(&enforcer->dones, &kill->id, kill->socket.cookie, &answer)) {
+		message_send(enforcer->channel, &answer, -1);
 		return;
 	}
-	if (kill_check(enforcer->policies, enforcer->options.audit_only, &kill, &why) < 0) {
-		/* Policies have changed meanwhile: then it is free to go. */
-		if (kill.socket.cookie)
-			gate_release(enforcer->gate, kill.socket.cookie, &kill.id);
-		request_answer(enforcer->policies, enforcer->options.audit_only, message);
+	if (kill->action >= ACTION_KILL && errands_ask(enforcer->errands, &kill->id, kill->socket.cookie, message->token))
+		return;
+	refused.refused = kill_check(enforcer->policies, enforcer->options.audit_only, kill, &refused.why_refused);
+	if (!refused.refused) {
+		kill_now(enforcer, kill, FOR_JUDGE, message->token);
 		return;
 	}
-	kill_now(enforcer, &kill, &answer);
-	*message = answer;
+	/* Policies have changed meanwhile: then it is free to go. */
+	if (kill->socket.cookie)
+		gate_release(enforcer->gate, kill->socket.cookie, &kill->id);
+	errands_begin(enforcer->errands, &refused);
 }
 
-bool enforcer_message(struct enforcer *enforcer, struct message *message)
+static void process_answer(struct enforcer *enforcer, const struct message *message)
+{
+	const struct message_process *process = &message->process;
+	const struct errand errand = {.cause = FOR_JUDGE,
+				      .tag = MESSAGE_PROCESS,
+				      .token = message->token,
+				      .kill = {.pid = process->pid,
+					       .tid = process->tid,
+					       .uid = process->uid,
+					       .start_boottime_ns = process->start_boottime_ns}};
+
+	errands_begin(enforcer->errands, &errand);
+}
+
+bool enforcer_message(struct enforcer *enforcer, const struct message *message)
 {
 	switch (message->tag) {
 	case MESSAGE_PROCESS:
-		request_answer(enforcer->policies, enforcer->options.audit_only, message);
-		break;
+		process_answer(enforcer, message);
+		return true;
 	case MESSAGE_KILL:
 		kill_answer(enforcer, message);
-		break;
+		return true;
 	case MESSAGE_RELEASE:
 		release(enforcer, &message->release);
 		return true;
@@ -381,8 +440,6 @@ bool enforcer_message(struct enforcer *enforcer, struct message *message)
 	default:
 		return false;
 	}
-	message_send(enforcer->channel, message, -1);
-	return true;
 }
 
 /* --- notices -------------------------------------------------------------------------------------------------------- */
@@ -390,7 +447,6 @@ bool enforcer_message(struct enforcer *enforcer, struct message *message)
 static void denied(struct enforcer *enforcer, const struct gate_notice *notice)
 {
 	const struct rule_name *rule = &enforcer->rules[notice->rule];
-	struct message answer = {.tag = MESSAGE_KILLED};
 	struct message_kill kill = {
 		.pid = notice->id.pid_tgid >> 32,
 		.tid = (uint32_t)notice->id.pid_tgid,
@@ -407,8 +463,7 @@ static void denied(struct enforcer *enforcer, const struct gate_notice *notice)
 	/* It may have stopped enforcing by now: then the judge will say that it may go. */
 	if (kill_check(enforcer->policies, enforcer->options.audit_only, &kill, &why) < 0)
 		return;
-	kill_now(enforcer, &kill, &answer);
-	dones_add(&enforcer->dones, &notice->id, notice->socket.cookie, &answer);
+	kill_now(enforcer, &kill, FOR_NOTICE, 0);
 }
 
 static void on_notice(void *context, const struct gate_notice *notice)
@@ -427,10 +482,11 @@ static void on_notice(void *context, const struct gate_notice *notice)
 
 int enforcer_fd(const struct enforcer *enforcer)
 {
-	return gate_notices_fd(enforcer->gate);
+	return enforcer->poll;
 }
 
 void enforcer_notices(struct enforcer *enforcer)
 {
 	gate_notices_read(enforcer->gate, on_notice, enforcer);
+	errands_tell(enforcer->errands);
 }

@@ -16,14 +16,17 @@ struct enforcer_options {
 
 /* Deals first with what an agent before this one left behind. channel: to the judge, the caller's; so are the probes. */
 int enforcer_new(const struct probes *probes, const struct enforcer_options *options, int channel, struct enforcer **ret);
-void enforcer_free(struct enforcer *enforcer);
+/* The agent is to end: nothing is gated any more. */
+void enforcer_stop(struct enforcer *enforcer);
+/* What is still gated is let go; but if nobody has judged it, with fail: closed, it stays so: judged false. */
+void enforcer_free(struct enforcer *enforcer, bool judged);
 
 /* These policies are in force from now on, until the next; borrowed. The judge is told of the gate, and, unless they are the first, of the
  * connections that are remembered. */
 void enforcer_policies(struct enforcer *enforcer, const struct policies *policies);
 
-/* Answers MESSAGE_PROCESS, MESSAGE_KILL, MESSAGE_RELEASE, MESSAGE_FORGET. False: it is none of these. */
-bool enforcer_message(struct enforcer *enforcer, struct message *message);
+/* Answers MESSAGE_PROCESS, MESSAGE_KILL, now or later; does MESSAGE_RELEASE, MESSAGE_FORGET. False: it is none of these. */
+bool enforcer_message(struct enforcer *enforcer, const struct message *message);
 
 int enforcer_fd(const struct enforcer *enforcer); /* readable: call enforcer_notices */
 void enforcer_notices(struct enforcer *enforcer);

@@ -19,7 +19,7 @@ bool gate_tell_state(const struct bench *bench, const struct message *message)
 		{.key = "gate.state", .text = gate->state < ARRAY_SIZE(states) ? states[gate->state] : "unknown"},
 		{.key = "gate.fail", .text = gate->closed ? "closed" : "open"},
 		{.key = "gate.timeout_ms", .number = gate->timeout_ms},
-		{.key = "reason", .text = message->text},
+		{.key = "gate.reason", .text = message->text},
 	};
 	bool fine = gate->state != GATE_UNAVAILABLE;
 
@@ -33,7 +33,8 @@ static struct address address_of(const struct record_socket *socket, const __u8 
 
 bool gate_tell_timeout(const struct bench *bench, const struct message *message)
 {
-	static const char *const how[] = {[SOCKET_UNKNOWN] = "unknown", [SOCKET_FD] = "fd", [SOCKET_THREAD] = "thread"};
+	static const char *const how[] = {
+		[SOCKET_UNKNOWN] = "unknown", [SOCKET_FD] = "fd", [SOCKET_THREAD] = "thread", [SOCKET_HELLO] = "hello"};
 	const struct message_timeout *timeout = &message->timeout;
 	const struct record_socket *socket = &timeout->socket;
 	struct message who = {.tag = MESSAGE_PROCESS,
@@ -54,7 +55,7 @@ bool gate_tell_timeout(const struct bench *bench, const struct message *message)
 		.peer = address_of(socket, socket->peer_ip),
 		.local_port = socket->local_port,
 		.peer_port = socket->peer_port,
-		.reason = (enum gate_reason)timeout->why,
+		.reason = timeout->why <= GATE_WHY_AGENT_ENDED ? (enum gate_reason)timeout->why : GATE_REASON_TIMEOUT,
 		.held = timeout->held,
 		.waited_us = timeout->waited_us,
 		.result = !timeout->killed     ? RESULT_NONE :

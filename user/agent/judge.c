@@ -22,6 +22,7 @@
 #include "recall.h"
 #include "sandbox.h"
 #include "sink.h"
+#include "moment.h"
 #include "util.h"
 
 enum {
@@ -29,7 +30,7 @@ enum {
 	END_MS = 3000, /* at the end a flood is followed that long; what it brings later is not told of */
 };
 
-/* Came while an answer was awaited. One of each tag at most: a newer one stands for those before it. */
+/* Came while an answer was awaited. One of each tag at most, a newer one stands for those before it; but each gate-timeout. */
 struct deferred {
 	struct message message;
 	int fd;
@@ -54,14 +55,6 @@ struct judge {
 	struct losses losses;
 	bool done;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 static void tell(struct judge *judge, const char *action, const char *outcome, const struct event_detail *details,
 		 size_t count)
@@ -206,7 +199,8 @@ static void message_defer(struct judge *judge, const struct message *message, in
 			close(fd);
 		return;
 	}
-	while (at < judge->deferred_count && judge->deferred[at].message.tag != message->tag)
+	while (at < judge->deferred_count &&
+	       (message->tag == MESSAGE_GATE_TIMEOUT || judge->deferred[at].message.tag != message->tag))
 		at++;
 	if (at < judge->deferred_count && judge->deferred[at].fd >= 0)
 		close(judge->deferred[at].fd);
@@ -217,10 +211,13 @@ static void message_defer(struct judge *judge, const struct message *message, in
 
 static void messages_deferred(struct judge *judge)
 {
+	/* More may come while one is handled. */
 	for (size_t i = 0; i < judge->deferred_count; i++) {
-		message_handle(judge, &judge->deferred[i].message, judge->deferred[i].fd);
-		if (judge->deferred[i].fd >= 0)
-			close(judge->deferred[i].fd);
+		const struct deferred deferred = judge->deferred[i];
+
+		message_handle(judge, &deferred.message, deferred.fd);
+		if (deferred.fd >= 0)
+			close(deferred.fd);
 	}
 	judge->deferred_count = 0;
 }
@@ -339,8 +336,10 @@ static void on_capture(void *context, struct capture *capture)
 		memory_keep(judge->memory, &c->general, capture);
 	if (held)
 		case_inherit(c, held);
-	case_free(held);
 	case_judge(&judge->bench, c);
+	if (held && c->verdict.action < ACTION_KILL)
+		case_let_go(&judge->bench, held);
+	case_free(held);
 	if (verify->flags & VERIFY_NONE_YET) {
 		/* What a rule condemns whatever the verification says need not wait for it; nor what none would condemn. */
 		case_act(&judge->bench, c);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "hold.h"
+#include "moment.h"
 #include "util.h"
 #include "verdict_key.h"
 
@@ -98,6 +100,13 @@ static bool breaks_nothing(const struct bench *bench, const struct remembered *r
 	return clean;
 }
 
+/* A handshake that may still be verified, or that is judged as unverified soon, in any case by the new policies. */
+static bool is_held(const struct verified_socket *socket, const struct remembered *remembered)
+{
+	return remembered && remembered_flags(remembered) & VERIFY_NONE_YET &&
+	       now_ns() < socket->id.ktime_ns + HOLD_MS * 1000000ULL;
+}
+
 bool recall(const struct bench *bench, const struct memory *memory, int fd, int64_t count, uint64_t *ret_forgotten)
 {
 	struct verified_socket *sockets CLEANUP_FREE = count > 0 && count <= 2 * VERIFIED_MAX ?
@@ -114,6 +123,8 @@ bool recall(const struct bench *bench, const struct memory *memory, int fd, int6
 			remembered = memory_find(memory, &sockets[i].key);
 			clean = remembered && breaks_nothing(bench, remembered, &sockets[i]);
 		}
+		if (is_held(&sockets[i], remembered))
+			continue;
 		if (!remembered)
 			++*ret_forgotten;
 		else if (!clean)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "util.h"
+#include "verdict_key.h"
 
 enum { BUCKETS = 2 * REMEMBERED_MAX };
 _Static_assert((BUCKETS & (BUCKETS - 1)) == 0, "a bucket is some bits of the key");
@@ -168,4 +169,9 @@ size_t memory_count(const struct memory *memory)
 size_t memory_bytes(const struct memory *memory)
 {
 	return memory->bytes;
+}
+
+uint32_t remembered_flags(const struct remembered *remembered)
+{
+	return remembered->verify.flags & VERDICT_FLAGS;
 }

@@ -29,6 +29,9 @@ const struct remembered *memory_find(const struct memory *memory, const struct s
  * connection it is about. */
 struct capture *remembered_capture(const struct remembered *remembered);
 
+/* Of VERDICT_FLAGS, those that it was kept with. */
+uint32_t remembered_flags(const struct remembered *remembered);
+
 size_t memory_count(const struct memory *memory);
 size_t memory_bytes(const struct memory *memory); /* of certificates */
 

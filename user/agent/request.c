@@ -37,7 +37,7 @@ int kill_check(const struct policies *policies, bool audit_only, const struct me
 static struct connection connection_of(const struct message_kill *kill)
 {
 	return (struct connection){
-		.pid = kill->pid, .tid = kill->tid, .start_boottime_ns = kill->start_boottime_ns, .socket = &kill->socket};
+		.pid = kill->pid, .tid = kill->tid, .start_boottime_ns = kill->start_boottime_ns, .socket = kill->socket};
 }
 
 static struct message_process process_of(const struct message_kill *kill)
@@ -61,17 +61,14 @@ static int process_kill_with_socket(const struct message_kill *kill, const char 
 	return err;
 }
 
-int kill_do(const struct message_kill *kill, struct message_killed *ret, char text[MESSAGE_TEXT])
+static int kill_do(const struct message_kill *kill, struct message_killed *ret, char text[MESSAGE_TEXT])
 {
-	const struct message_process asked = process_of(kill);
 	const struct connection connection = connection_of(kill);
 	const char *why = "";
 	struct timespec now;
 	bool ended = false;
 	int err;
 
-	/* First, for a process that loses its connection may end at once. */
-	process_describe(&asked, &ret->process);
 	if (kill->action == ACTION_LOG)
 		err = connection_look(&connection);
 	else if (kill->action == ACTION_KILL)
@@ -85,11 +82,10 @@ int kill_do(const struct message_kill *kill, struct message_killed *ret, char te
 	return err;
 }
 
-void request_answer(const struct policies *policies, bool audit_only, struct message *message)
+void request_do(struct message *message)
 {
 	struct message_process asked = message->process;
 	struct message_kill kill = message->kill;
-	const char *why = "";
 
 	if (message->tag == MESSAGE_PROCESS) {
 		message->tag = MESSAGE_PROCESS_IS;
@@ -98,11 +94,9 @@ void request_answer(const struct policies *policies, bool audit_only, struct mes
 	}
 	message->tag = MESSAGE_KILLED;
 	message->killed = (struct message_killed){};
-	message->number = kill_check(policies, audit_only, &kill, &why);
-	snprintf(message->text, sizeof(message->text), "%s", why);
 	asked = process_of(&kill);
+	/* First, for a process that loses its connection may end at once. */
+	process_describe(&asked, &message->killed.process);
 	if (message->number == 0)
 		message->number = kill_do(&kill, &message->killed, message->text);
-	else
-		process_describe(&asked, &message->killed.process);
 }

@@ -248,6 +248,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 		reload(warden);
 	} else if (!warden->stopping) {
 		warden->stopping = true;
+		enforcer_stop(warden->enforcer);
 		sd_notify(0, "STOPPING=1");
 		if (message_offer(warden->channel, &stop, -1) < 0)
 			shutdown(warden->channel, SHUT_WR); /* seen when it has read all that came before */
@@ -345,11 +346,17 @@ static int loop_prepare(struct warden *warden)
 	return err < 0 ? err : 0;
 }
 
+static struct gate_options gate_options_of(const struct agent_options *options)
+{
+	return (struct gate_options){
+		.closed = options->fail_closed, .timeout_ms = options->gate_timeout_ms, .max = options->gate_max};
+}
+
 static int warden_loop(struct warden *warden)
 {
 	const struct agent_options *options = warden->options;
 	const struct enforcer_options enforcer = {
-		.gate = {.closed = options->fail_closed, .timeout_ms = options->gate_timeout_ms},
+		.gate = gate_options_of(options),
 		.audit_only = options->audit_only,
 		.idle = options->learn || options->text,
 	};
@@ -421,11 +428,12 @@ static int warden_start(struct warden *warden, struct load *load, char **ret_why
 {
 	char host[HOST_NAME_MAX + 1] = "";
 	struct judge_setup setup = {.output = -1, .host = host, .contents = &load->contents};
+	const struct gate_options gate = gate_options_of(warden->options);
 	int code = load_read(warden->options->policy_paths, warden->options->policy_count, load, ret_why);
 
 	if (code)
 		return code;
-	if (machine_check(ret_why) < 0 || probes_new(warden->options->gate_max, &warden->probes, ret_why) < 0) {
+	if (machine_check(ret_why) < 0 || probes_new(gate_room(&gate), &warden->probes, ret_why) < 0) {
 		fprintf(stderr, "tlswarden: cannot run here: %s\n", *ret_why);
 		return EXIT_CANNOT;
 	}
@@ -461,7 +469,7 @@ int agent_run(const struct agent_options *options)
 	int code = warden_start(&warden, &load, &why);
 
 	finder_free(warden.finder);
-	enforcer_free(warden.enforcer);
+	enforcer_free(warden.enforcer, !warden.judge_signal);
 	if (warden.channel >= 0)
 		close(warden.channel);
 	if (warden.judge > 0)

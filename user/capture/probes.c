@@ -31,13 +31,13 @@ struct probes {
 	size_t links_count;
 };
 
-/* libbpf's own complaints, the last one kept: the verifier's tens of lines are no message for a user. */
+/* libbpf's own complaint, the first of a load, which names the program: the verifier's tens of lines are no message for a user. */
 static char libbpf_said[512];
 
 __attribute__((format(printf, 2, 0))) static int libbpf_listen(enum libbpf_print_level level, const char *format,
 							       va_list args)
 {
-	if (level == LIBBPF_WARN)
+	if (level == LIBBPF_WARN && !libbpf_said[0])
 		vsnprintf(libbpf_said, sizeof(libbpf_said), format, args);
 	return 0;
 }
@@ -84,6 +84,7 @@ static int programs_try(const struct probes *probes, uint32_t slot, bool can_mak
 
 	if (!skel)
 		return -errno;
+	libbpf_said[0] = '\0';
 	skel->rodata->fixed_library = probes->has_cookies ? -1 : (int)slot;
 	skel->rodata->can_make_cookie = can_make_cookie;
 	skel->rodata->can_read_registers = probes->reads_registers;

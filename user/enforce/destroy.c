@@ -118,12 +118,12 @@ static int ask(int netns_fd, const struct request *request, struct answer *ret)
  * is none. A list of the sockets in no state at all is empty; or it fails in the same way. */
 static int check_protocol(int netns_fd, const struct request *asked)
 {
-	static bool known[IPPROTO_UDP + 1];
+	static bool known[IPPROTO_UDP + 1]; /* of all threads */
 	struct request request = *asked;
 	struct answer answer = {};
 	int err;
 
-	if (known[asked->body.sdiag_protocol])
+	if (__atomic_load_n(&known[asked->body.sdiag_protocol], __ATOMIC_RELAXED))
 		return 0;
 	request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
 	request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
@@ -131,7 +131,7 @@ static int check_protocol(int netns_fd, const struct request *asked)
 	err = ask(netns_fd, &request, &answer);
 	if (!err && answer.header.nlmsg_type == NLMSG_DONE)
 		err = answer.error.error; /* the same place */
-	known[asked->body.sdiag_protocol] = !err;
+	__atomic_store_n(&known[asked->body.sdiag_protocol], !err, __ATOMIC_RELAXED);
 	return err == -ENOENT ? -EPROTONOSUPPORT : err;
 }
 

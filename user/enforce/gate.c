@@ -59,6 +59,7 @@ int gate_new(const struct probes *probes, const struct gate_options *options, st
 	}
 	switches->closed = options->closed;
 	switches->timeout_ns = options->timeout_ms * 1000000ULL;
+	switches->max = options->max;
 	switches->epoch = 1;
 	*ret = gate;
 	return 0;
@@ -71,6 +72,24 @@ void gate_free(struct gate *gate)
 	gate_off(gate);
 	ring_buffer__free(gate->notices);
 	free(gate);
+}
+
+uint32_t gate_room(const struct gate_options *options)
+{
+	return options->max + (options->closed ? GATE_RESERVE : 0);
+}
+
+void gate_stop(struct gate *gate)
+{
+	gate->kernel.switches->on = 0;
+}
+
+void gate_leave(struct gate *gate)
+{
+	pins_leave(TAKE_PTR(gate->pins));
+	gate_stop(gate);
+	if (gate->link >= 0)
+		close(TAKE_FD(gate->link));
 }
 
 bool gate_is_on(const struct gate *gate)
@@ -123,12 +142,24 @@ void gate_off(struct gate *gate)
 
 	if (!gate_is_on(gate))
 		return;
-	gate->kernel.switches->on = 0;
+	gate_stop(gate);
 	pins_free(TAKE_PTR(gate->pins));
 	close(TAKE_FD(gate->link));
 	count = map_dump(gate->kernel.pending, sizeof(*entries), &cookies, (void **)&entries);
 	for (size_t i = 0; i < count; i++)
 		entry_drop(gate, cookies[i]);
+}
+
+bool gate_is_overdue(const struct gate *gate, uint64_t cookie, const struct record_id *id, uint64_t now_ns,
+		     struct gate_entry *ret)
+{
+	struct gate_entry entry;
+
+	if (bpf_map_lookup_elem(gate->kernel.pending, &cookie, &entry) < 0 || !same_id(&entry.id, id) ||
+	    now_ns <= entry.deadline_ns || is_released(gate->kernel.released, &entry))
+		return false;
+	*ret = entry;
+	return true;
 }
 
 void gate_release(struct gate *gate, uint64_t cookie, const struct record_id *id)
@@ -146,6 +177,9 @@ void gate_condemn(struct gate *gate, uint64_t cookie, const struct record_id *id
 		return;
 	entry.flags |= GATE_DENIED;
 	bpf_map_update_elem(gate->kernel.pending, &cookie, &entry, BPF_EXIST);
+	/* As its time was up, before the verdict came. */
+	if (is_released(gate->kernel.released, &entry))
+		bpf_map_delete_elem(gate->kernel.released, &cookie);
 }
 
 void gate_forget(struct gate *gate, uint64_t cookie)
@@ -183,7 +217,7 @@ void gate_sweep(struct gate *gate, uint64_t now_ns, gate_due_fn due, void *conte
 	}
 }
 
-void gate_adopt(gate_due_fn left, void *context)
+void gate_adopt(gate_left_fn left, void *context)
 {
 	pins_adopt(left, context);
 }
@@ -209,14 +243,25 @@ void gate_cache_use(struct gate *gate, bool on, bool remember)
 	gate->kernel.switches->remembering = remember && gate->kernel.caching;
 }
 
+static bool is_awaited(const struct gate *gate, uint64_t cookie)
+{
+	struct gate_entry entry;
+
+	return bpf_map_lookup_elem(gate->kernel.pending, &cookie, &entry) == 0 &&
+	       !is_released(gate->kernel.released, &entry);
+}
+
 size_t gate_verified(const struct gate *gate, struct verified_socket **ret)
 {
 	uint64_t *cookies CLEANUP_FREE = NULL;
-	void *values;
-	size_t count = map_dump(gate->kernel.verified, sizeof(**ret), &cookies, &values);
+	struct verified_socket *sockets;
+	size_t count = map_dump(gate->kernel.verified, sizeof(*sockets), &cookies, (void **)&sockets), kept = 0;
 
-	*ret = values;
-	return count;
+	for (size_t i = 0; i < count; i++)
+		if (!is_awaited(gate, cookies[i]))
+			sockets[kept++] = sockets[i];
+	*ret = sockets;
+	return kept;
 }
 
 int gate_notices_fd(const struct gate *gate)

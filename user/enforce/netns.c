@@ -10,12 +10,6 @@
 
 #include "util.h"
 
-static void dir_cleanup(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 static DIR *dir_open(int at_fd, const char *path)
 {
 	int fd = openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -60,7 +54,7 @@ static int find_in(DIR *dir, uint32_t inode, bool threads)
 		if (threads) {
 			char path[64];
 			snprintf(path, sizeof(path), "%.32s/task", entry->d_name);
-			DIR *tasks CLEANUP(dir_cleanup) = dir_open(dirfd(dir), path);
+			DIR *tasks CLEANUP_CLOSEDIR = dir_open(dirfd(dir), path);
 			fd = tasks ? find_in(tasks, inode, false) : no_room();
 		} else {
 			fd = open_if(dirfd(dir), entry->d_name, inode);
@@ -71,7 +65,7 @@ static int find_in(DIR *dir, uint32_t inode, bool threads)
 
 int netns_find(uint32_t inode)
 {
-	DIR *proc CLEANUP(dir_cleanup) = dir_open(AT_FDCWD, "/proc");
+	DIR *proc CLEANUP_CLOSEDIR = dir_open(AT_FDCWD, "/proc");
 	int fd;
 
 	if (!proc)

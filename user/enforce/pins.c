@@ -60,6 +60,13 @@ void pins_free(struct pins *pins)
 	unlink(pins->released);
 	rmdir(pins->directory);
 	rmdir(home); /* unless another agent has pins there */
+	pins_leave(pins);
+}
+
+void pins_leave(struct pins *pins)
+{
+	if (!pins)
+		return;
 	free(pins->directory);
 	free(pins->link);
 	free(pins->pending);
@@ -92,17 +99,21 @@ int pins_new(int link_fd, int pending_fd, int released_fd, struct pins **ret, ch
 	return 0;
 }
 
-static void adopt(struct pins *pins, gate_due_fn left, void *context)
+static void adopt(struct pins *pins, gate_left_fn left, void *context)
 {
 	struct gate_entry *entries CLEANUP_FREE = NULL;
 	uint64_t *cookies CLEANUP_FREE = NULL;
 	int pending CLEANUP_CLOSE = bpf_obj_get(pins->pending), released CLEANUP_CLOSE = bpf_obj_get(pins->released);
+	bool settled = true;
 	size_t count = pending < 0 ? 0 : map_dump(pending, sizeof(*entries), &cookies, (void **)&entries);
 
 	for (size_t i = 0; i < count; i++)
 		if (!is_released(released, &entries[i]))
-			left(context, &entries[i]);
-	pins_free(pins);
+			settled &= left(context, &entries[i]);
+	if (settled)
+		pins_free(pins);
+	else
+		pins_leave(pins);
 }
 
 /* PID-START of a process that is no more? */
@@ -114,14 +125,12 @@ static bool is_left(const char *name)
 	return pid > 0 && *end == '-' && start_of(pid) != strtoull(end + 1, NULL, 10);
 }
 
-void pins_adopt(gate_due_fn left, void *context)
+void pins_adopt(gate_left_fn left, void *context)
 {
-	DIR *directory = opendir(home);
+	DIR *directory CLEANUP_CLOSEDIR = opendir(home);
 	struct dirent *entry;
 
 	while (directory && (entry = readdir(directory)))
 		if (is_left(entry->d_name))
 			adopt(pins_named(entry->d_name), left, context);
-	if (directory)
-		closedir(directory);
 }

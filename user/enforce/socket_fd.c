@@ -21,12 +21,6 @@ enum {
 	DESCRIPTORS_MAX = 1 << 14, /* of one process that are looked at, for it takes 2 µs each; beyond: -E2BIG */
 };
 
-static void dir_cleanup(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 /* number: of a descriptor of the process whose directory fd/ is at dir_fd. */
 static bool is_that_inode(int dir_fd, const char *number, uint64_t inode)
 {
@@ -62,7 +56,7 @@ static int take(int pidfd, int dir_fd, const char *number, const struct record_s
 /* Takes dir_fd. */
 static int take_by_inode(int pidfd, int dir_fd, const struct record_socket *socket)
 {
-	DIR *dir CLEANUP(dir_cleanup) = fdopendir(dir_fd);
+	DIR *dir CLEANUP_CLOSEDIR = fdopendir(dir_fd);
 	const struct dirent *entry;
 	int fd = -ENOENT;
 

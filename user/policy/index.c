@@ -281,8 +281,13 @@ static void ask_process(struct candidates *candidates, const struct facts *facts
 	size_t len = facts->exe ? strlen(facts->exe) : 0;
 	char uid[16];
 
-	if (is_used(candidates, USE_EXE) && facts->process_unasked)
-		ask_all(candidates, USE_EXE);
+	if (facts->process_unasked) {
+		if (is_used(candidates, USE_EXE))
+			ask_all(candidates, USE_EXE);
+		if (is_used(candidates, USE_USER))
+			ask_all(candidates, USE_USER);
+		return;
+	}
 	if (is_used(candidates, USE_EXE) && facts->exe) {
 		ask(candidates, text_hash(USE_EXE, facts->exe, len));
 		if (len >= sizeof(suffix) && strcmp(facts->exe + len - (sizeof(suffix) - 1), suffix) == 0)

@@ -1,0 +1,253 @@
+/* See errands.h. Owns the pool, and errands until they are done.
+ *
+ * The judge does nothing else while it waits, and the time of gated sockets runs meanwhile. So each errand that is late
+ * shortens the wait for the next ones, down to nothing for a process that has as many late ones as it has workers. */
+#include "errands.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#include "request.h"
+#include "moment.h"
+#include "util.h"
+
+struct errands {
+	struct workers *workers;
+	uint32_t wait_ms;
+	errand_told_fn told;
+	void *context;
+	struct errand *first; /* those under way */
+	int timer, poll;
+	uint64_t wakes_ns; /* the timer; 0: it does not */
+};
+
+static int watch(int poll_fd, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	return epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+int errands_new(uint32_t wait_ms, errand_told_fn told, void *context, struct errands **ret)
+{
+	struct errands *errands = xcalloc(1, sizeof(*errands));
+	int err = workers_new(&errands->workers);
+
+	errands->wait_ms = wait_ms < ERRAND_WAIT_MS ? wait_ms : ERRAND_WAIT_MS;
+	errands->told = told;
+	errands->context = context;
+	errands->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	errands->poll = epoll_create1(EPOLL_CLOEXEC);
+	if (!err && (errands->timer < 0 || errands->poll < 0))
+		err = -errno;
+	if (!err)
+		err = watch(errands->poll, workers_fd(errands->workers));
+	if (!err)
+		err = watch(errands->poll, errands->timer);
+	if (err) {
+		errands_free(errands);
+		return err;
+	}
+	*ret = errands;
+	return 0;
+}
+
+void errands_free(struct errands *errands)
+{
+	if (!errands)
+		return;
+	if (errands->poll >= 0)
+		close(errands->poll);
+	if (errands->timer >= 0)
+		close(errands->timer);
+	workers_free(errands->workers); /* and with it those under way */
+	free(errands);
+}
+
+/* --- time ---------------------------------------------------------------------------------------------------------- */
+
+static void timer_set(struct errands *errands, uint64_t at_ns)
+{
+	struct itimerspec when = {
+		.it_value = {.tv_sec = (time_t)(at_ns / 1000000000), .tv_nsec = (long)(at_ns % 1000000000)}};
+
+	if (!at_ns || (errands->wakes_ns && errands->wakes_ns <= at_ns))
+		return;
+	errands->wakes_ns = at_ns;
+	timerfd_settime(errands->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* Those that were not waited for wait for a worker themselves, and keep none busy. */
+static bool is_late(const struct errand *errand)
+{
+	return errand->told && errand->waited;
+}
+
+static uint64_t wait_ns(const struct errands *errands, uint32_t pid)
+{
+	unsigned late = 0, own = 0;
+
+	for (const struct errand *errand = errands->first; errand; errand = errand->next) {
+		late += is_late(errand);
+		own += is_late(errand) && errand->kill.pid == pid;
+	}
+	return own >= OWNER_MAX || late >= WORKERS_MAX ? 0 : errands->wait_ms * 1000000ULL / (1 + late);
+}
+
+/* --- outcomes ------------------------------------------------------------------------------------------------------ */
+
+static const char *why_not(int err)
+{
+	return err == -EBUSY ? "the connection is busy in the kernel, held by its process: it is ended as soon as that lets "
+			       "go; its packets are held back" :
+	       err == -ENOBUFS ? "too much is being done at once: its packets are held back" :
+				 strerror(-err);
+}
+
+/* Of what is not done, or not yet. */
+static void tell_failure(struct errands *errands, struct errand *errand, int err)
+{
+	const struct message_kill *kill = &errand->kill;
+	struct message answer = {.tag = MESSAGE_KILLED, .token = errand->token, .number = err};
+	struct message_process process = {
+		.pid = kill->pid, .tid = kill->tid, .uid = kill->uid, .start_boottime_ns = kill->start_boottime_ns};
+
+	if (errand->tag == MESSAGE_PROCESS) {
+		answer.tag = MESSAGE_PROCESS_IS;
+		answer.number = 0;
+		answer.process = process;
+	} else {
+		answer.killed.process = process;
+		answer.killed.acted_ns = now_ns();
+		snprintf(answer.text, sizeof(answer.text), "%s", why_not(err));
+	}
+	errand->told = true;
+	errands->told(errands->context, errand, &answer, false);
+}
+
+static void tell_done(struct errands *errands)
+{
+	struct work *work;
+
+	while ((work = workers_take(errands->workers))) {
+		struct errand *errand = (struct errand *)work, **at = &errands->first;
+
+		while (*at != errand)
+			at = &(*at)->next;
+		*at = errand->next;
+		errand->message.token = errand->token;
+		errands->told(errands->context, errand, &errand->message, errand->told);
+		free(errand);
+	}
+}
+
+static void tell_due(struct errands *errands)
+{
+	uint64_t now = now_ns(), next = 0, ticks;
+
+	/* Nothing to read: it is not its time. */
+	if (read(errands->timer, &ticks, sizeof(ticks)) < 0)
+		return;
+	errands->wakes_ns = 0;
+	for (struct errand *errand = errands->first; errand; errand = errand->next)
+		if (!errand->told && errand->due_ns <= now)
+			tell_failure(errands, errand, -EBUSY);
+		else if (!errand->told && (!next || errand->due_ns < next))
+			next = errand->due_ns;
+	timer_set(errands, next);
+}
+
+void errands_tell(struct errands *errands)
+{
+	tell_done(errands);
+	tell_due(errands);
+}
+
+void errands_wait(struct errands *errands)
+{
+	for (;;) {
+		const struct errand *errand = errands->first;
+
+		while (errand && errand->told)
+			errand = errand->next;
+		if (!errand)
+			return;
+		poll(&(struct pollfd){.fd = errands->poll, .events = POLLIN}, 1, -1);
+		errands_tell(errands);
+	}
+}
+
+/* --- under way ----------------------------------------------------------------------------------------------------- */
+
+static void errand_run(struct work *work)
+{
+	request_do(&((struct errand *)work)->message);
+}
+
+/* To end a process is what frees all that it holds, and does not wait for its turn. */
+static uint32_t owner_of(const struct errand *errand)
+{
+	return errand->tag == MESSAGE_KILL && errand->kill.action == ACTION_KILL_PROCESS ? 0 : errand->kill.pid;
+}
+
+void errands_begin(struct errands *errands, const struct errand *what)
+{
+	struct errand *errand = xcalloc(1, sizeof(*errand));
+	uint64_t wait = wait_ns(errands, what->kill.pid);
+	int err;
+
+	*errand = *what;
+	errand->work = (struct work){.run = errand_run, .owner = owner_of(what)};
+	errand->message = (struct message){.tag = what->tag, .number = what->refused};
+	if (what->refused)
+		snprintf(errand->message.text, sizeof(errand->message.text), "%s", what->why_refused);
+	if (what->tag == MESSAGE_KILL)
+		errand->message.kill = what->kill;
+	else
+		errand->message.process = (struct message_process){.pid = what->kill.pid,
+								   .tid = what->kill.tid,
+								   .uid = what->kill.uid,
+								   .start_boottime_ns = what->kill.start_boottime_ns};
+	errand->due_ns = now_ns() + wait;
+	errand->waited = wait > 0;
+	err = workers_add(errands->workers, &errand->work);
+	if (err) {
+		tell_failure(errands, errand, err);
+		free(errand);
+		return;
+	}
+	errand->next = errands->first;
+	errands->first = errand;
+	if (wait)
+		timer_set(errands, errand->due_ns);
+	else
+		tell_failure(errands, errand, -EBUSY);
+}
+
+bool errands_ask(struct errands *errands, const struct record_id *id, uint64_t cookie, uint32_t token)
+{
+	struct errand *errand = errands->first;
+
+	while (errand && (errand->cause != FOR_NOTICE || errand->told || errand->asked ||
+			  errand->kill.socket.cookie != cookie || memcmp(&errand->kill.id, id, sizeof(*id)) != 0))
+		errand = errand->next;
+	if (!errand)
+		return false;
+	errand->asked = true;
+	errand->token = token;
+	return true;
+}
+
+int errands_fd(const struct errands *errands)
+{
+	return errands->poll;
+}
+
+struct workers *errands_workers(struct errands *errands)
+{
+	return errands->workers;
+}
