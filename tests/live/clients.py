@@ -44,7 +44,7 @@ class Client:
     library = "openssl"
     library_path = OPENSSL
     verify_mode = "peer"
-    how = ("fd", "thread")
+    how = ("fd", "thread", "hello")
     sni = "localhost"
     serve = staticmethod(servers.serve_http)
     before = None
@@ -74,7 +74,7 @@ class Client:
 
 
 class Curl(Client):
-    name, executable, how = "curl", "curl", ("thread",)
+    name, executable, how = "curl", "curl", ("thread", "hello")
 
     def command(self, server, ca, environment):
         return ["curl", "-sS", "-m", "15", *(["--cacert", ca] if ca else ["-k"]), f"https://localhost:{server.port}/"]
@@ -103,13 +103,13 @@ class PythonBlocking(Client):
 
 
 class PythonAsyncio(PythonBlocking):
-    name, how, program = "python-asyncio", ("thread",), "client_asyncio.py"
+    name, how, program = "python-asyncio", ("thread", "hello"), "client_asyncio.py"
 
 
 class Node(Client):
     # Debian's node uses the shared library, other builds have OpenSSL inside.
     name, executable, library_path = "node", "node", r"/(node|libnode\.so\.\d+|libcrypto\.so\.3[\d.]*)$"
-    verify_mode, good_result, how = "none", "off", ("thread",)
+    verify_mode, good_result, how = "none", "off", ("thread", "hello")
 
     def command(self, server, ca, environment):
         if ca:
@@ -122,7 +122,7 @@ class Node(Client):
 
 
 class Git(GnutlsClient):
-    name, executable, how = "git", "git-remote-http", ("thread", "fd")
+    name, executable, how = "git", "git-remote-http", ("thread", "hello", "fd")
 
     def command(self, server, ca, environment):
         environment.update({"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"})
@@ -180,7 +180,7 @@ class Psql(Client):
 
 class Nginx(Client):
     """Proxies to a TLS upstream; asked over a Unix socket by curl, whose exit code says what nginx answered."""
-    name, executable, verify_mode, good_result, how = "nginx", "nginx", "none", "off", ("fd", "thread")
+    name, executable, verify_mode, good_result, how = "nginx", "nginx", "none", "off", ("fd", "thread", "hello")
 
     def start(self, host, server, ca):
         directory = host.temporary("nginx")
