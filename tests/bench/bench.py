@@ -1,214 +1,69 @@
 #!/usr/bin/python3
 """What the agent costs: full TLS handshakes per second without it, with it, and with an empty return probe in its place.
 
+With it twice: `audit` tells of every verification, by the example policy; `enforce` has a policy that allows the load's chain and
+would kill for another, and tells of violations: after the first handshake the kernel knows the verdict.
+
 All of it in one run and in turns, since machines drift: each round measures every case once, in an order that rotates,
 and `none` twice, so that the ratio between those two shows what this machine's noise alone does. Ratios are made within a
 round, then summed up over rounds. Handshakes per second are what a user sees, and suffer from whatever else runs; the
-processor time that client and server use for one, probes included, is steadier. Beside it: how often each probe is hit per handshake and per record on an established
-connection (kernel.bpf_stats_enabled, put back afterwards), what a hit costs, and how long the verdict takes.
+processor time that client and server use for one, probes included, is steadier. Beside it: how often each probe is hit per
+handshake and per record on an established connection (kernel.bpf_stats_enabled, put back afterwards), what a hit costs, and
+how long the verdict takes.
 
 Needs root, the built agent, tests/bench/handshake and tests/bench/empty, and the test certificates. Bounded: every
 process it starts is ended with it, and has a time limit of its own.
 """
 
 import argparse
-import json
 import os
-import pathlib
 import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-BPFTOOL = next((p for p in ("/usr/sbin/bpftool", "/sbin/bpftool") if os.path.exists(p)), "bpftool")
-STATS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
-READY_SECONDS = 60     # for the agent to attach; beyond it the bench fails
-STOP_SECONDS = 30      # for the agent to detach; beyond it it is killed, and the bench fails
-SETTLE_SECONDS = 0.3   # after a load, for the agent to finish
+from machine import (SETTLE_SECONDS, STATS, Agent, BenchError, Empty, Machine, counts, difference,
+                     expect_line, find_paths, handshakes, our_verifications, percentile, print_spread, run, spread,
+                     write_policy)
+
 RECORDS = 1000
 RECORD_TRIES = 3       # probes see the whole host: another process's handshake in that moment must not fail the bench
 STATS_HANDSHAKES = 500
 PACED_HANDSHAKES = 500
-CASES = ("none", "agent", "empty", "none again")
-
-
-class BenchError(Exception):
-    pass
-
-
-class Machine:
-    """Nothing attached: the load alone."""
-
-    def __init__(self, paths):
-        self.paths = paths
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return False
-
-    def cpu_seconds(self):
-        return ()
-
-
-class Empty(Machine):
-    """The empty return probe on X509_verify_cert of the libcrypto that the load uses."""
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            [self.paths.empty, self.paths.libcrypto, "X509_verify_cert"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.site = self.process.stdout.readline().strip()
-        if not self.site.startswith("ready"):
-            self.process.kill()
-            self.process.wait()
-            raise BenchError("the empty probe did not attach")
-        return self
-
-    def __exit__(self, *_):
-        stop(self.process)
-        return False
-
-
-class Agent(Machine):
-    """The agent with the example policy, writing every verification into a file."""
-
-    def __enter__(self):
-        self.events = pathlib.Path(self.paths.scratch, f"events-{time.monotonic_ns()}.jsonl")
-        command = [self.paths.agent, "run", "--events", "all", "--mode", "audit", "--output", str(self.events),
-                   "--config", "/dev/null"]       # not the one that is installed on this machine
-        if self.paths.policy:
-            command += ["--policy", self.paths.policy]
-        self.log = open(self.events.with_suffix(".log"), "w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        try:
-            self.wait_ready()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def wait_ready(self):
-        end = time.monotonic() + READY_SECONDS
-        while time.monotonic() < end:
-            if any(event["event"]["action"] == "agent-started" for event in self.read_events()):
-                return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.05)
-        self.log.seek(0)
-        raise BenchError(f"the agent did not start (exit status {self.process.poll()}):\n{self.log.read()}")
-
-    def read_events(self):
-        if not self.events.exists():
-            return []
-        lines = self.events.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-
-    def lost(self):
-        """Verifications told as lost, from the last event."""
-        stopped = [event for event in self.read_events() if event["event"]["action"] == "agent-stopped"]
-        if not stopped:
-            raise BenchError("the agent ended without an agent-stopped event")
-        return stopped[-1]["tlswarden"]["lost"]["verifications"]
-
-    def pids(self):
-        """The agent's processes: it and its children."""
-        found = [self.process.pid]
-        for pid in found:
-            try:
-                for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-                    found += [int(child) for child in (task / "children").read_text().split()]
-            except OSError:
-                pass
-        return found
-
-    def cpu_seconds(self):
-        """(user, system) processor time of each of the agent's processes so far, the privileged one first."""
-        times = []
-        for pid in self.pids():
-            try:
-                fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            times.append([int(field) / os.sysconf("SC_CLK_TCK") for field in fields[11:13]])
-        return times
-
-    def programs(self):
-        """Identifiers of the BPF programs that the agent's processes hold, from their file descriptors."""
-        found = set()
-        for pid in self.pids():
-            try:
-                infos = list(pathlib.Path(f"/proc/{pid}/fdinfo").iterdir())
-            except OSError:
-                continue
-            for info in infos:
-                try:
-                    text = info.read_text()
-                except OSError:
-                    continue
-                found |= {int(line.split()[1]) for line in text.splitlines() if line.startswith("prog_id:")}
-        return found
-
-    def __exit__(self, *_):
-        stop(self.process)
-        self.log.close()
-        return False
-
-
-def stop(process):
-    """Ends a process that we started: by its closed standard input or SIGTERM, and if it hangs by SIGKILL, and says so."""
-    if process.stdin:
-        process.stdin.close()
-    else:
-        process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        raise BenchError(f"{process.args[0]} did not end within {STOP_SECONDS} s")
-
-
-def handshakes(paths, how, number):
-    """Handshakes per second; processor time of client and server for one, in µs; how many there were."""
-    done = subprocess.run([paths.handshake, paths.fixtures, how, str(number)], capture_output=True, text=True, timeout=150)
-    words = done.stdout.split()
-    if done.returncode or len(words) != 6:
-        raise BenchError(f"the load failed; does another agent on this host enforce a policy?\n{done.stdout}{done.stderr}")
-    count = int(words[1])
-    return count / float(words[3]), float(words[5]) * 1e6 / count, count
-
-
-def our_verifications(agent):
-    """The events of the load's own verifications: other processes of this host may handshake meanwhile. By the thread's
-    name, since the load may have ended before its last ones were judged, and then its executable is not known."""
-    return [event for event in agent.read_events()
-            if event["event"]["action"] in ("peer-verified", "policy-violation")
-            and event.get("process", {}).get("name") == "handshake"]
+UPROBE = "kprobe"      # the kernel's name for that type of program
+CASES = ("none", "audit", "enforce", "empty", "none again")
+AGENTS = ("audit", "enforce")
+COMPARED = (("audit", "none"), ("enforce", "none"), ("enforce", "audit"), ("audit", "empty"), ("empty", "none"),
+            ("none again", "none"))
 
 
 # --- the turns --------------------------------------------------------------------------------------------------------
 
+def attach(case, paths):
+    if case == "audit":
+        return Agent(paths)
+    if case == "enforce":
+        return Agent(paths, write_policy(paths, "enforce", "require"), mode=None, events="violations")
+    return Empty(paths) if case == "empty" else Machine(paths)
+
+
 def measure(case, paths, seconds, result):
-    with {"agent": Agent, "empty": Empty}.get(case, Machine)(paths) as attached:
+    with attach(case, paths) as attached:
         cpu = attached.cpu_seconds()
-        rate, used, count = handshakes(paths, "seconds", seconds)
-        result.rates[case].append(rate)
-        result.used[case].append(used)
-        if case == "agent":
+        load = handshakes(paths, "seconds", seconds)
+        result.rates[case].append(load.rate)
+        result.used[case].append(load.used)
+        if case in AGENTS:
             time.sleep(SETTLE_SECONDS)   # what is still on its way belongs to its work
-            result.agent_cpu.append([[(end - begin) / (count + paths.warm_up) for begin, end in zip(*process)]
-                                     for process in zip(cpu, attached.cpu_seconds())])
+            result.agent_cpu[case].append([[(end - begin) / (load.count + paths.warm_up) for begin, end in zip(*process)]
+                                           for process in zip(cpu, attached.cpu_seconds())])
         if case == "empty":
             result.site = attached.site
-    if case == "agent":
+    if case == "audit":
         events = our_verifications(attached)
         result.seen += len(events)
-        result.done += count + paths.warm_up
+        result.done += load.count + paths.warm_up
         result.latencies += verdict_latencies(events)
         result.lost += attached.lost()
 
@@ -217,7 +72,8 @@ class Result:
     def __init__(self):
         self.rates = {case: [] for case in CASES}
         self.used = {case: [] for case in CASES}
-        self.latencies, self.paced, self.agent_cpu = [], [], []
+        self.agent_cpu = {case: [] for case in AGENTS}
+        self.latencies, self.paced = [], []
         self.seen = self.done = self.lost = 0
         self.site = "?"
 
@@ -246,26 +102,8 @@ def measure_paced(paths):
 
 # --- probe hits -------------------------------------------------------------------------------------------------------
 
-def counts(programs):
-    """{name: (runs, nanoseconds, is it a uprobe)} of these programs."""
-    shown = json.loads(subprocess.run([BPFTOOL, "-j", "prog", "show"], check=True, capture_output=True).stdout)
-    return {program["name"]: (program.get("run_cnt", 0), program.get("run_time_ns", 0), program["type"] == "kprobe")
-            for program in shown if program["id"] in programs and "name" in program}
-
-
-def difference(before, after):
-    return {name: (runs - before.get(name, (0, 0))[0], ns - before.get(name, (0, 0))[1], uprobe)
-            for name, (runs, ns, uprobe) in after.items()}
-
-
-def expect_line(process, word):
-    line = process.stdout.readline()
-    if not line.startswith(word):
-        raise BenchError(f"the load said {line!r} in place of {word!r}")
-
-
 def uprobe_hits(hits):
-    return sum(runs for runs, _, uprobe in hits.values() if uprobe)
+    return sum(runs for runs, _, kind in hits.values() if kind == UPROBE)
 
 
 def count_records(paths, programs):
@@ -296,11 +134,11 @@ def count_hits(paths):
     try:
         STATS.write_text("1\n")
         with Agent(paths) as agent:
-            programs = agent.programs()
+            programs = agent.held("prog")
             if not programs:
                 raise BenchError("the agent holds no BPF program: nothing to count")
             before = counts(programs)
-            _, _, done = handshakes(paths, "count", STATS_HANDSHAKES)
+            done = handshakes(paths, "count", STATS_HANDSHAKES).count
             per_handshake = difference(before, counts(programs))
             for _ in range(RECORD_TRIES):
                 per_records = count_records(paths, programs)
@@ -311,40 +149,35 @@ def count_hits(paths):
         STATS.write_text(enabled)
 
 
+def libcrypto_of(program):
+    linked = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    libraries = [line.split()[2] for line in linked.splitlines() if "libcrypto.so" in line]
+    if not libraries:
+        raise BenchError(f"{program} is not linked with libcrypto")
+    return os.path.realpath(libraries[0])
+
+
 # --- the report -------------------------------------------------------------------------------------------------------
 
-def spread(values):
-    """Median, and the quartiles and extremes around it."""
-    quartiles = statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
-    return statistics.median(values), quartiles[0], quartiles[2], min(values), max(values)
-
-
-def percentile(values, share):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
 def print_measure(title, values):
-    print(f"\n{title:42} {'median':>9} {'quartiles':>17} {'extremes':>17}")
-    for case in CASES:
-        middle, low, high, least, most = spread(values[case])
-        print(f"  {case:40} {middle:9.1f} {low:8.1f}–{high:<8.1f} {least:8.1f}–{most:<8.1f}")
-    for case, base in (("agent", "none"), ("agent", "empty"), ("empty", "none"), ("none again", "none")):
-        middle, low, high, least, most = spread([a / b for a, b in zip(values[case], values[base])])
-        print(f"  {case + ' / ' + base + ', within each round':40} "
-              f"{middle:9.4f} {low:8.4f}–{high:<8.4f} {least:8.4f}–{most:<8.4f}")
+    print_spread(title, values)
+    for case, base in COMPARED:
+        print_spread(None, {f"{case} / {base}, within each round": [a / b for a, b in zip(values[case], values[base])]}, digits=4)
 
 
 def print_costs(result):
     def added(case):
         return statistics.median(a - b for a, b in zip(result.used[case], result.used["none"]))
 
-    print(f"\n  {'the agent adds':40} {added('agent'):9.1f} µs of processor time to a handshake, "
-          f"the empty return probe {added('empty'):.1f} µs")
-    total = statistics.median(sum(map(sum, turn)) for turn in result.agent_cpu) * 1e6
-    parts = [[statistics.median(times) * 1e6 for times in zip(*process)] for process in zip(*result.agent_cpu)]
-    print(f"  {'agent’s own processor time':40} {total:9.1f} µs a handshake, on whichever processor; by process: " +
-          ", ".join(f"{user:.0f} user + {system:.0f} system" for user, system in parts))
+    print()
+    for case in CASES[1:-1]:
+        print(f"  {case + ' adds':40} {added(case):9.1f} µs of processor time to a handshake")
+    for case in AGENTS:
+        turns = result.agent_cpu[case]
+        total = statistics.median(sum(map(sum, turn)) for turn in turns) * 1e6
+        parts = [[statistics.median(times) * 1e6 for times in zip(*process)] for process in zip(*turns)]
+        print(f"  {case + ', the agent’s own processor time':40} {total:9.1f} µs a handshake, on whichever processor; "
+              "by process: " + ", ".join(f"{user:.0f} user + {system:.0f} system" for user, system in parts))
     print(f"  {'verifications seen':40} {result.seen:9d} of {result.done}; told as lost: {result.lost}")
     for load, latencies in (("at full load", result.latencies), ("at 100 a second", result.paced)):
         print(f"  {'verification to verdict, ' + load:40} {percentile(latencies, 0.5):9.0f} µs p50, "
@@ -353,8 +186,10 @@ def print_costs(result):
 
 def print_hits(per_handshake, done, per_records):
     print(f"\n{'probe hits':33} {'a handshake':>11} {f'{RECORDS} records':>15} {'ns a hit':>10}")
-    for name, (runs, ns, uprobe) in sorted(per_handshake.items(), key=lambda item: (not item[1][2], item[0])):
-        kind = "uprobe" if uprobe else "tracepoint"
+    for name, (runs, ns, kind) in sorted(per_handshake.items(), key=lambda item: (item[1][2] != UPROBE, item[0])):
+        if kind == "cgroup_skb":
+            continue                     # the gate, which does not run while nothing enforces; gate.py is about it
+        kind = "uprobe" if kind == UPROBE else "tracepoint"
         cost = f"{ns / runs:10.0f}" if runs else f"{'–':>10}"
         print(f"  {name:22} {kind:10} {runs / done:9.2f} {per_records[name][0]:15d} {cost}")
     hits = uprobe_hits(per_records)
@@ -385,25 +220,10 @@ def arguments():
     return options
 
 
-def find_paths(options, scratch):
-    build = pathlib.Path(options.build).absolute()
-    paths = argparse.Namespace(
-        agent=str(build / "tlswarden"), handshake=str(build / "bench/handshake"), empty=str(build / "bench/empty"),
-        fixtures=options.fixtures or str(build / "fixtures"), policy=options.policy, scratch=scratch, warm_up=20)
-    for path in (paths.agent, paths.handshake, paths.empty, paths.fixtures + "/good-root.pem"):
-        if not os.path.exists(path):
-            raise BenchError(f"{path} is missing; `make bench` builds it")
-    linked = subprocess.run(["ldd", paths.handshake], check=True, capture_output=True, text=True).stdout
-    libraries = [line.split()[2] for line in linked.splitlines() if "libcrypto.so" in line]
-    if not libraries:
-        raise BenchError(f"{paths.handshake} is not linked with libcrypto")
-    paths.libcrypto = os.path.realpath(libraries[0])
-    return paths
-
-
 def bench(options, scratch):
     load_before = os.getloadavg()[0]
-    paths = find_paths(options, scratch)
+    paths = find_paths(options, scratch, "handshake", "empty")
+    paths.libcrypto = libcrypto_of(paths.handshake)
     print(f"TLS 1.3 over loopback, ECDSA P-256, leaf and intermediate, client verifies; client and server on one processor;\n"
           f"{options.rounds} rounds of {options.seconds:g} s a turn; Linux {platform.release()}, {os.cpu_count()} processors, {paths.libcrypto}")
     result = take_turns(paths, options.rounds, options.seconds)
@@ -421,19 +241,5 @@ def bench(options, scratch):
         raise BenchError("a record on an established connection hit a uprobe")
 
 
-def main():
-    options = arguments()
-    if os.geteuid() != 0:
-        print("bench: needs root, to attach probes: sudo make bench", file=sys.stderr)
-        return 3
-    try:
-        with tempfile.TemporaryDirectory(prefix="tlswarden-bench-") as scratch:
-            bench(options, scratch)
-    except (BenchError, subprocess.SubprocessError, OSError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(bench, arguments()))

@@ -1,9 +1,12 @@
-/* Attaches the empty return probe to one function of one library file, for every process, until standard input ends.
+/* Attaches the empty return probe to one function of one library file, for every process, or the empty program to the packets
+ * that leave a cgroup, until standard input ends.
  *
  *   empty /usr/lib/…/libcrypto.so.3 X509_verify_cert
+ *   empty egress /sys/fs/cgroup
  *
  * The probe sits on the very instruction that the agent would pick (site_pick, linked from the agent's own code), since
- * that decides its price. Prints "ready at 0xOFFSET (+N)" when attached. Reads a file of the system, nobody's data. */
+ * that decides its price. Prints "ready", of a probe with "at 0xOFFSET (+N)", when attached. Reads a file of the system,
+ * nobody's data. */
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
@@ -88,41 +91,66 @@ static int find_site(const char *path, const char *name, uint64_t *ret_offset, s
 	return 0;
 }
 
-int main(int argc, char **argv)
+static struct bpf_link *attach_probe(struct empty_bpf *skel, const char *library, const char *function)
 {
 	struct bpf_uprobe_opts opts = {.sz = sizeof(opts), .retprobe = true};
-	struct bpf_link *link;
-	struct empty_bpf *skel;
 	uint64_t offset = 0;
 	size_t step = 0;
+	struct bpf_link *link;
+	int r = find_site(library, function, &offset, &step);
+
+	if (r) {
+		fprintf(stderr, "empty: %s in %s: %s\n", function, library, strerror(-r));
+		return NULL;
+	}
+	link = bpf_program__attach_uprobe_opts(skel->progs.empty_returned, -1, library, offset, &opts);
+	if (link)
+		printf("ready at 0x%llx (+%zu)\n", (unsigned long long)offset, step);
+	return link;
+}
+
+static struct bpf_link *attach_egress(struct empty_bpf *skel, const char *cgroup)
+{
+	CLEANUP_CLOSE int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct bpf_link *link = fd < 0 ? NULL : bpf_program__attach_cgroup(skel->progs.empty_egress, fd);
+
+	if (link)
+		printf("ready\n");
+	return link;
+}
+
+static void skel_cleanup(struct empty_bpf **skel)
+{
+	empty_bpf__destroy(*skel);
+}
+
+static void link_cleanup(struct bpf_link **link)
+{
+	bpf_link__destroy(*link);
+}
+
+int main(int argc, char **argv)
+{
+	CLEANUP(skel_cleanup) struct empty_bpf *skel = NULL;
+	CLEANUP(link_cleanup) struct bpf_link *link = NULL;
 	char byte;
-	int r;
 
 	if (argc != 3) {
-		fprintf(stderr, "usage: empty LIBRARY FUNCTION\n");
-		return 2;
-	}
-	r = find_site(argv[1], argv[2], &offset, &step);
-	if (r) {
-		fprintf(stderr, "empty: %s in %s: %s\n", argv[2], argv[1], strerror(-r));
+		fprintf(stderr, "usage: empty LIBRARY FUNCTION | empty egress CGROUP\n");
 		return 2;
 	}
 	skel = empty_bpf__open_and_load();
 	if (!skel) {
-		fprintf(stderr, "empty: loading the program: %s\n", strerror(errno));
+		fprintf(stderr, "empty: loading the programs: %s\n", strerror(errno));
 		return 3;
 	}
-	link = bpf_program__attach_uprobe_opts(skel->progs.empty_returned, -1, argv[1], offset, &opts);
+	link = strcmp(argv[1], "egress") ? attach_probe(skel, argv[1], argv[2]) : attach_egress(skel, argv[2]);
 	if (!link) {
-		fprintf(stderr, "empty: attaching the probe: %s\n", strerror(errno));
-		empty_bpf__destroy(skel);
+		fprintf(stderr, "empty: attaching: %s\n", strerror(errno));
 		return 3;
 	}
-	printf("ready at 0x%llx (+%zu)\n", (unsigned long long)offset, step);
 	fflush(stdout);
 	while (read(STDIN_FILENO, &byte, 1) > 0)
 		;
-	bpf_link__destroy(link);
-	empty_bpf__destroy(skel);
 	return 0;
 }

@@ -1,14 +1,19 @@
 /* Full TLS 1.3 handshakes over loopback, one after the other, for a given time: the load of the bench.
  *
  * A forked server process presents a chain (leaf and intermediate), the client verifies it against a root and for
- * "localhost". No resumption: the server issues no ticket. A handshake counts when the client has read the one byte that
+ * "localhost"; it asks for the name "bench.example", so that policies can tell it from whatever else runs here. No resumption: the server issues no ticket. A handshake counts when the client has read the one byte that
  * the server sends after its own end of it, so both sides have done all their work. Connections end with a reset, so that
  * no port waits in TIME_WAIT. Both processes stay on one processor: it is never idle then, and how long a sleeping processor
  * takes to wake up, which varies far more than what is measured here, does not come into it.
  *
- *   handshake DIR seconds S    prints "handshakes N seconds T processor P": P is what client and server used
+ *   handshake DIR seconds S    prints "handshakes N seconds T processor P p50 M p99 M ended N": P is what client and server
+ *                              used, M is µs from a handshake's first byte to the server's, or to the connection's end
  *   handshake DIR count N      the same, for N handshakes
  *   handshake DIR paced N      the same, with a pause after each: about a hundred in a second
+ *   handshake DIR fresh N      as paced, but each asks for another name, which no cache has heard of
+ *   handshake DIR condemned N, condemned-fresh N
+ *                              as paced and fresh, but somebody is expected to end the connections: how many were, is N
+ *                              behind "ended"; without "condemned" one that ends is an error
  *   handshake DIR records N    one handshake, then, each time a line comes in on standard input, a step: N records of
  *                              1 KiB sent and N received; prints "established", then "records N", and ends
  *
@@ -36,6 +41,7 @@ enum {
 	WARM_UP = 20,        /* handshakes before the clock starts: page faults, lazily loaded algorithms */
 	RECORD_BYTES = 1024,
 	PAUSE_US = 9000,
+	NAME_BYTES = 64,
 };
 
 static void die(const char *what)
@@ -147,7 +153,19 @@ static _Noreturn void serve(int listener, const char *dir)
 	}
 }
 
-static SSL *handshake(SSL_CTX *context, const struct sockaddr_in *address)
+struct load {
+	SSL_CTX *context;
+	const struct sockaddr_in *address;
+	pid_t server;
+	useconds_t pause;
+	bool fresh;
+	bool condemned;
+	long begun, ended;
+	float *times_us; /* of each since the clock started */
+};
+
+/* False: it was condemned, and ended. */
+static bool handshake(SSL_CTX *context, const struct sockaddr_in *address, const char *name, bool condemned, SSL **ret)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct linger reset = {.l_onoff = 1, .l_linger = 0};
@@ -158,13 +176,18 @@ static SSL *handshake(SSL_CTX *context, const struct sockaddr_in *address)
 	    connect(fd, (const struct sockaddr *)address, sizeof(*address)))
 		die("connect");
 	ssl = SSL_new(context);
-	if (!ssl || !SSL_set_fd(ssl, fd) || !SSL_set1_host(ssl, "localhost") || !SSL_set_tlsext_host_name(ssl, "localhost"))
+	if (!ssl || !SSL_set_fd(ssl, fd) || !SSL_set1_host(ssl, "localhost") || !SSL_set_tlsext_host_name(ssl, name))
 		die("TLS object");
-	if (SSL_connect(ssl) != 1 || SSL_get_verify_result(ssl) != X509_V_OK || SSL_read(ssl, &byte, 1) != 1)
-		die("handshake");
+	*ret = ssl;
+	if (SSL_connect(ssl) != 1 || SSL_get_verify_result(ssl) != X509_V_OK || SSL_read(ssl, &byte, 1) != 1) {
+		if (!condemned)
+			die("handshake");
+		ERR_clear_error();
+		return false;
+	}
 	if (SSL_session_reused(ssl))
 		die("a session was resumed: this measures nothing");
-	return ssl;
+	return true;
 }
 
 static void hang_up(SSL *ssl)
@@ -175,24 +198,53 @@ static void hang_up(SSL *ssl)
 	close(fd);
 }
 
-static void run_handshakes(SSL_CTX *context, const struct sockaddr_in *address, pid_t server, double seconds, long count,
-			   useconds_t pause)
+static void handshake_once(struct load *load)
 {
-	double start, end, used;
+	char name[NAME_BYTES] = "bench.example";
+	SSL *ssl;
+
+	if (load->fresh)
+		snprintf(name, sizeof(name), "%d-%ld.bench.example", (int)getpid(), load->begun);
+	load->begun++;
+	load->ended += !handshake(load->context, load->address, name, load->condemned, &ssl);
+	hang_up(ssl);
+}
+
+static int compare_times(const void *a, const void *b)
+{
+	float left = *(const float *)a, right = *(const float *)b;
+
+	return (left > right) - (left < right);
+}
+
+static void run_handshakes(struct load *load, double seconds, long count)
+{
+	double start, now, used, before;
 	long done = 0;
 
+	load->times_us = calloc(MAX_COUNT, sizeof(*load->times_us));
+	if (!load->times_us)
+		die("memory");
 	for (int i = 0; i < WARM_UP; i++)
-		hang_up(handshake(context, address));
-	start = read_clock(CLOCK_MONOTONIC);
-	used = processor_seconds(server);
+		handshake_once(load);
+	load->ended = 0;
+	start = now = read_clock(CLOCK_MONOTONIC);
+	used = processor_seconds(load->server);
 	do {
-		hang_up(handshake(context, address));
-		done++;
-		if (pause)
-			usleep(pause);
-		end = read_clock(CLOCK_MONOTONIC);
-	} while (count ? done < count : end - start < seconds);
-	printf("handshakes %ld seconds %.6f processor %.6f\n", done, end - start, processor_seconds(server) - used);
+		before = now;
+		handshake_once(load);
+		now = read_clock(CLOCK_MONOTONIC);
+		load->times_us[done++] = (float)((now - before) * 1e6);
+		if (load->pause) {
+			usleep(load->pause);
+			now = read_clock(CLOCK_MONOTONIC);
+		}
+	} while (done < MAX_COUNT && (count ? done < count : now - start < seconds));
+	used = processor_seconds(load->server) - used;
+	qsort(load->times_us, (size_t)done, sizeof(*load->times_us), compare_times);
+	printf("handshakes %ld seconds %.6f processor %.6f p50 %.1f p99 %.1f ended %ld\n", done, now - start, used,
+	       (double)load->times_us[done / 2], (double)load->times_us[done * 99 / 100], load->ended);
+	free(load->times_us);
 }
 
 /* The first processor that we may use; fork() passes it on. */
@@ -222,9 +274,10 @@ static void wait_for_line(void)
 
 static void run_records(SSL_CTX *context, const struct sockaddr_in *address, long count)
 {
-	SSL *ssl = handshake(context, address);
 	char record[RECORD_BYTES] = {0};
+	SSL *ssl;
 
+	handshake(context, address, "bench.example", false, &ssl);
 	printf("established\n");
 	wait_for_line();
 	for (long i = 0; i < count; i++)
@@ -236,43 +289,59 @@ static void run_records(SSL_CTX *context, const struct sockaddr_in *address, lon
 	hang_up(ssl);
 }
 
+static void run(const char *how, double value, struct load *load)
+{
+	bool timed = !strcmp(how, "seconds"), unpaced = timed || !strcmp(how, "count");
+
+	load->pause = unpaced ? 0 : PAUSE_US;
+	load->condemned = !strncmp(how, "condemned", strlen("condemned"));
+	load->fresh = strstr(how, "fresh") != NULL;
+	if (!strcmp(how, "records"))
+		run_records(load->context, load->address, (long)value);
+	else
+		run_handshakes(load, timed ? value : 0, timed ? 0 : (long)value);
+}
+
+static bool is_known(const char *how)
+{
+	static const char *const known[] = {"seconds", "count", "paced", "fresh", "condemned", "condemned-fresh", "records"};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (!strcmp(how, known[i]))
+			return true;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_in address;
-	SSL_CTX *context;
+	struct load load = {.address = &address};
 	int listener;
 	double value;
-	pid_t server;
 
 	value = argc == 4 ? strtod(argv[3], NULL) : 0;
-	if (argc != 4 || value <= 0 || value > (strcmp(argv[2], "seconds") ? MAX_COUNT : MAX_SECONDS)) {
-		fprintf(stderr, "usage: handshake DIR seconds|count|paced|records NUMBER\n");
+	if (argc != 4 || !is_known(argv[2]) || value <= 0 ||
+	    value > (strcmp(argv[2], "seconds") ? MAX_COUNT : MAX_SECONDS)) {
+		fprintf(stderr, "usage: handshake DIR seconds|count|paced|fresh|condemned|condemned-fresh|records NUMBER\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	stay_on_one_processor();
 	listener = listen_loopback(&address);
-	server = fork();
-	if (server < 0)
+	load.server = fork();
+	if (load.server < 0)
 		die("fork");
 	alarm(MAX_SECONDS + 10);
-	if (server == 0) {
+	if (load.server == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		serve(listener, argv[1]);
 	}
 	close(listener);
-	context = client_context(argv[1]);
-	if (!strcmp(argv[2], "records"))
-		run_records(context, &address, (long)value);
-	else if (!strcmp(argv[2], "count"))
-		run_handshakes(context, &address, server, 0, (long)value, 0);
-	else if (!strcmp(argv[2], "paced"))
-		run_handshakes(context, &address, server, 0, (long)value, PAUSE_US);
-	else
-		run_handshakes(context, &address, server, value, 0, 0);
-	SSL_CTX_free(context);
-	kill(server, SIGTERM);
-	waitpid(server, NULL, 0);
+	load.context = client_context(argv[1]);
+	run(argv[2], value, &load);
+	SSL_CTX_free(load.context);
+	kill(load.server, SIGTERM);
+	waitpid(load.server, NULL, 0);
 	return 0;
 }
