@@ -49,7 +49,7 @@ SKEL := $(BUILD)/warden.skel.h
 PROGRAM := $(BUILD)/tlswarden
 BENCH := $(BUILD)/bench/handshake $(BUILD)/bench/transfer $(BUILD)/bench/empty $(BUILD)/bench/rules
 
-.PHONY: all deps program run test test-unit test-live test-kernels demo bench lint fuzz fuzz-corpus coverage install uninstall clean help
+.PHONY: all deps program run test test-unit test-live test-gate test-kernels demo bench lint fuzz fuzz-corpus coverage install uninstall clean help
 all:  ## install what is missing (as root), then build the program
 	$(Q)tests/deps build
 	$(Q)$(MAKE) program
@@ -97,6 +97,10 @@ test-unit: units  ## unit tests, under ASan and UBSan
 test-live: program $(BUILD)/fixtures/.done  ## the agent against real clients and servers (as root)
 	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) tests/live/run.py
 
+# `make test` takes the same with fewer connections.
+test-gate: program $(BUILD)/fixtures/.done  ## the gate's promise in full: 200 condemned connections a client and TLS version (as root)
+	$(Q)BUILD='$(abspath $(BUILD))' GATE_COUNT=200 $(PYTHON) tests/live/run.py gate.
+
 SUITES ?= bullseye bookworm trixie sid
 test-kernels:  ## the agent on the kernels of SUITES, Debian's, in QEMU (as root, 2 minutes)
 	$(Q)tests/deps build kernels
@@ -130,12 +134,13 @@ $(BUILD)/fixtures/.done: $(wildcard tests/fixtures/*.sh tests/fixtures/*.py)
 	$(call say,FIXT,$(@D))mkdir -p $(@D) && bash tests/fixtures/make.sh $(@D) && touch $@
 
 # --- bench ----------------------------------------------------------------------------------------------------------
-bench:  ## what many rules cost; handshakes without the agent and with it; the gate: time to release and kill, packets (as root, about 8 minutes)
+bench:  ## what many rules cost; handshakes without the agent and with it; the gate: time to release and kill, packets, clients (as root, about 12 minutes)
 	$(Q)tests/deps build test
 	$(Q)$(MAKE) program $(BUILD)/fixtures/.done $(BENCH)
 	$(Q)$(BUILD)/bench/rules
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
 	$(Q)$(PYTHON) tests/bench/gate.py --build $(BUILD)
+	$(Q)$(PYTHON) tests/bench/gate_clients.py --build $(BUILD) --rounds 5 --count 60 --crowds curl wget python asyncio kdig
 
 $(BUILD)/bench/handshake $(BUILD)/bench/transfer: $(BUILD)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)

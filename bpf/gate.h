@@ -98,11 +98,13 @@ static __always_inline void held_tell(const struct gate_entry *entry, __u64 cook
 	bpf_ringbuf_submit(record, 0);
 }
 
-/* What was written before the verification returned is the handshake's: a last flight that TCP had no leave to send yet. */
-static __always_inline bool is_earlier(const struct gate_entry *entry, const struct packet *packet)
+/* No payload; or it was written before the verification returned, and so is the handshake's: a last flight that TCP had no
+ * leave to send yet. */
+static __always_inline bool is_harmless(const struct gate_entry *entry, const struct packet *packet)
 {
 	return packet->protocol == PROTOCOL_TCP &&
-	       (__s32)(packet->sequence + packet->payload_len - entry->socket.written) <= 0;
+	       (packet->payload_len == 0 ||
+		(__s32)(packet->sequence + packet->payload_len - entry->socket.written) <= 0);
 }
 
 /* A packet of a socket that is pending. */
@@ -130,7 +132,7 @@ int gate_egress(struct __sk_buff *skb)
 		return PASS;
 	cookie = bpf_get_socket_cookie(skb);
 	entry = bpf_map_lookup_elem(&pending, &cookie);
-	if (!entry || (known && is_earlier(entry, &packet)) || !is_held(entry, cookie))
+	if (!entry || (known && is_harmless(entry, &packet)) || !is_held(entry, cookie))
 		return PASS;
 	__sync_fetch_and_add(&entry->held, 1);
 	COUNT(held);

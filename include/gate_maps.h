@@ -1,4 +1,4 @@
-/* The contract between the gate's BPF half (bpf/gate.h, bpf/remember.h) and the agent: values of their maps, and switches.
+/* The contract between the gate's BPF half (bpf/gate.h, bpf/verdict.h) and the agent: values of their maps, and switches.
  * Shared like records.h. Written by probes and by the warden alone; read by both. */
 #ifndef GATE_MAPS_H
 #define GATE_MAPS_H

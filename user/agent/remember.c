@@ -96,6 +96,8 @@ static void oldest_forget(struct memory *memory)
 {
 	struct remembered *entry = memory->oldest;
 
+	if (!entry)
+		return;
 	*place_of(memory, &entry->key) = entry->next;
 	list_remove(memory, entry);
 	memory->count--;
