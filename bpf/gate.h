@@ -103,8 +103,7 @@ static __always_inline void held_tell(const struct gate_entry *entry, __u64 cook
 static __always_inline bool is_harmless(const struct gate_entry *entry, const struct packet *packet)
 {
 	return packet->protocol == PROTOCOL_TCP &&
-	       (packet->payload_len == 0 ||
-		(__s32)(packet->sequence + packet->payload_len - entry->socket.written) <= 0);
+	       (packet->payload_len == 0 || (__s32)(packet->sequence + packet->payload_len - entry->socket.written) <= 0);
 }
 
 /* A packet of a socket that is pending. */

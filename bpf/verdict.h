@@ -253,10 +253,15 @@ static __noinline bool verdict_apply(struct record_verify *record, const struct 
 static __noinline int verdict_unsent(const struct record_verify *draft)
 {
 	__u64 cookie = draft->socket.cookie;
+	struct gate_entry *entry;
 
-	if (gate.closed || !(draft->flags & VERIFY_GATED) || draft->flags & VERIFY_DENIED)
+	if (!(draft->flags & VERIFY_GATED) || draft->flags & VERIFY_DENIED)
 		return 0;
-	gate_pass(cookie);
+	entry = bpf_map_lookup_elem(&pending, &cookie);
+	if (entry && gate.closed)
+		entry->flags |= GATE_BLIND;
+	if (!gate.closed)
+		gate_pass(cookie);
 	return 0;
 }
 

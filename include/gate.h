@@ -41,6 +41,8 @@ const struct siphash_key *gate_secret(const struct gate *gate);
 /* True if that verification gates the socket, and its time is up: *ret is what gates it. */
 bool gate_is_overdue(const struct gate *gate, uint64_t cookie, const struct record_id *id, uint64_t now_ns,
 		     struct gate_entry *ret);
+/* Packets that have waited since that verification gated the socket; 0 if it does no more. */
+uint64_t gate_held(const struct gate *gate, uint64_t cookie, const struct record_id *id);
 /* Lets the socket go, if it is that verification that gates it. */
 void gate_release(struct gate *gate, uint64_t cookie, const struct record_id *id);
 /* Never let go by the time, from now on; likewise. */

@@ -14,6 +14,7 @@
 #include "connection.h"
 #include "done.h"
 #include "errands.h"
+#include "pushes.h"
 #include "request.h"
 #include "untold.h"
 #include "moment.h"
@@ -34,8 +35,8 @@ struct enforcer {
 	struct enforcer_options options;
 	struct gate *gate;
 	struct errands *errands;
-	int poll;                        /* of notices and errands */
-	uint64_t unpushed;               /* that were let go while there was too much to do */
+	int poll; /* of notices and errands */
+	struct pushes pushes;
 	const struct policies *policies; /* borrowed; NULL: none yet */
 	int channel;
 	uint32_t told_state; /* enum gate_state, or ~0: not yet */
@@ -99,12 +100,6 @@ static struct connection connection_of(const struct gate_entry *entry)
 				   .socket = entry->socket};
 }
 
-/* After it was released. */
-static void push(struct enforcer *enforcer, const struct connection *connection)
-{
-	enforcer->unpushed += !connection_push(errands_workers(enforcer->errands), connection);
-}
-
 static void entry_end(struct enforcer *enforcer, const struct gate_entry *entry, enum gate_why why)
 {
 	const struct errand errand = {.cause = FOR_TIME,
@@ -133,8 +128,7 @@ static void on_due(void *context, const struct gate_entry *entry)
 		entry_end(enforcer, entry, entry->flags & GATE_BLIND ? GATE_WHY_FULL : GATE_WHY_TIMEOUT);
 		return;
 	}
-	gate_release(enforcer->gate, entry->socket.cookie, &entry->id);
-	push(enforcer, &connection);
+	pushes_release(&enforcer->pushes, enforcer->gate, &connection, &entry->id);
 	/* Where nothing waited, nothing was late. */
 	if (entry->held)
 		tell_timeout(enforcer, entry, GATE_WHY_TIMEOUT, false, 0, "");
@@ -169,7 +163,7 @@ static void adopt(struct enforcer *enforcer)
 	for (size_t i = 0; i < left.count; i++) {
 		const struct connection connection = connection_of(&left.entries[i]);
 
-		push(enforcer, &connection);
+		pushes_push(&enforcer->pushes, &connection);
 		tell_timeout(enforcer, &left.entries[i], GATE_WHY_AGENT_ENDED, false, 0, "");
 	}
 	free(left.entries);
@@ -231,6 +225,7 @@ int enforcer_new(const struct probes *probes, const struct enforcer_options *opt
 		enforcer_free(enforcer, true);
 		return err;
 	}
+	enforcer->pushes.workers = errands_workers(enforcer->errands);
 	enforcer->options = *options;
 	enforcer->channel = enforcer->untold.channel = channel;
 	enforcer->told_state = ~0U;
@@ -250,9 +245,9 @@ void enforcer_free(struct enforcer *enforcer, bool judged)
 		return;
 	if (!judged && enforcer->options.gate.closed)
 		gate_leave(enforcer->gate);
-	if (enforcer->unpushed)
+	if (enforcer->pushes.dropped)
 		fprintf(stderr, "tlswarden: %llu connections that were let go had to wait until TCP tried again\n",
-			(unsigned long long)enforcer->unpushed);
+			(unsigned long long)enforcer->pushes.dropped);
 	if (enforcer->poll >= 0)
 		close(enforcer->poll);
 	errands_free(enforcer->errands);
@@ -280,11 +275,10 @@ static void gate_set(struct enforcer *enforcer)
 }
 
 /* Connections that earlier policies let be. */
-static void verified_tell(struct enforcer *enforcer)
+static void verified_tell(struct enforcer *enforcer, const struct verified_socket *sockets, size_t count)
 {
 	struct message message = {.tag = MESSAGE_VERIFIED};
-	struct verified_socket *sockets CLEANUP_FREE = NULL;
-	size_t count = gate_verified(enforcer->gate, &sockets), size = count * sizeof(*sockets);
+	size_t size = count * sizeof(*sockets);
 	int fd CLEANUP_CLOSE = count ? memfd_create("verified", MFD_CLOEXEC) : -1;
 
 	if (!count)
@@ -297,14 +291,18 @@ static void verified_tell(struct enforcer *enforcer)
 void enforcer_policies(struct enforcer *enforcer, const struct policies *policies)
 {
 	bool first = !enforcer->policies, idle = enforcer->options.idle;
+	struct verified_socket *sockets CLEANUP_FREE = NULL;
+	size_t count = 0;
 
 	enforcer->policies = policies;
 	gate_cache_use(enforcer->gate, !idle, !idle);
 	gate_cache_forget(enforcer->gate);
 	enforcer->rules_count = 0;
-	gate_set(enforcer);
+	/* Before the gate may be turned off, which forgets whose verdict is still awaited. */
 	if (!first && !idle)
-		verified_tell(enforcer);
+		count = gate_verified(enforcer->gate, &sockets);
+	gate_set(enforcer);
+	verified_tell(enforcer, sockets, count);
 }
 
 unsigned enforcer_tick(struct enforcer *enforcer)
@@ -315,6 +313,7 @@ unsigned enforcer_tick(struct enforcer *enforcer)
 		enforcer->looked_ns = now;
 		gate_set(enforcer);
 	}
+	pushes_look(&enforcer->pushes, enforcer->gate);
 	if (gate_is_on(enforcer->gate))
 		gate_sweep(enforcer->gate, now, on_due, enforcer);
 	untold_send(&enforcer->untold);
@@ -358,8 +357,7 @@ static void release(struct enforcer *enforcer, const struct message_release *rel
 	    gate_is_overdue(enforcer->gate, release->socket.cookie, &release->id, now_ns(), &overdue)) {
 		on_due(enforcer, &overdue);
 	} else if (release->socket.cookie) {
-		gate_release(enforcer->gate, release->socket.cookie, &release->id);
-		push(enforcer, &connection);
+		pushes_release(&enforcer->pushes, enforcer->gate, &connection, &release->id);
 	}
 	if (cached->kind == CACHED_PASS || cached->kind == CACHED_QUIET)
 		gate_cache(enforcer->gate, &cached->key, cached->kind, 0, cached->seconds);

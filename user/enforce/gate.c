@@ -162,6 +162,13 @@ bool gate_is_overdue(const struct gate *gate, uint64_t cookie, const struct reco
 	return true;
 }
 
+uint64_t gate_held(const struct gate *gate, uint64_t cookie, const struct record_id *id)
+{
+	struct gate_entry entry;
+
+	return bpf_map_lookup_elem(gate->kernel.pending, &cookie, &entry) == 0 && same_id(&entry.id, id) ? entry.held : 0;
+}
+
 void gate_release(struct gate *gate, uint64_t cookie, const struct record_id *id)
 {
 	/* Full: it cannot be, for what is released is pending, and there is as much room. */
