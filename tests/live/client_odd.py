@@ -88,7 +88,7 @@ def over_udp(ca, port):
     libcrypto.BIO_ctrl(bio, BIO_CTRL_DGRAM_SET_CONNECTED, ctypes.c_long(0), peer)
     libssl.SSL_set_bio(ssl_object, bio, bio)
     if libssl.SSL_do_handshake(ssl_object) != 1:
-        sys.exit("the DTLS handshake failed")
+        print("the DTLS handshake failed", file=sys.stderr)
 
 
 def nested(ca, port, forged):
