@@ -14,7 +14,6 @@ enum {
 	PASS = 1,
 	DROP = 0, /* the sender gets an error, which TCP takes for "later" */
 	DROP_SILENTLY = 2,
-	STATE_CLOSE = 7, /* TCP_CLOSE */
 };
 
 struct {

@@ -6,6 +6,7 @@
 #define CORE __attribute__((preserve_access_index))
 
 enum { INET = 2, INET6 = 10, PROTOCOL_TCP = 6, PROTOCOL_UDP = 17 }; /* AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP */
+enum { STATE_CLOSE = 7 };                                           /* TCP_CLOSE */
 
 struct ns_common {
 	unsigned int inum;

@@ -103,6 +103,7 @@ static __always_inline bool socket_describe(struct sock *sk, struct record_socke
 	if (protocol == PROTOCOL_TCP) {
 		ret->received = BPF_CORE_READ((struct tcp_sock *)sk, bytes_received);
 		ret->written = BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
+		ret->closed = BPF_CORE_READ(sk, __sk_common.skc_state) == STATE_CLOSE;
 	}
 	ret->bound_if = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
 	ret->peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));

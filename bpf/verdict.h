@@ -215,7 +215,8 @@ static __noinline void verdict_gate(struct record_verify *record, bool denied)
 static __noinline bool verdict_apply(struct record_verify *record, const struct verdict_keys *keys, bool awaited)
 {
 	struct cached_verdict *cached = 0;
-	bool known = record->socket.cookie != 0;
+	/* From a socket that has ended nothing leaves, and nothing would tell us that it is gone. */
+	bool known = record->socket.cookie != 0 && !record->socket.closed;
 	__u32 kind, rule = 0;
 
 	if (keys->made && gate.caching) {

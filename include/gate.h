@@ -47,8 +47,10 @@ uint64_t gate_held(const struct gate *gate, uint64_t cookie, const struct record
 void gate_release(struct gate *gate, uint64_t cookie, const struct record_id *id);
 /* Never let go by the time, from now on; likewise. */
 void gate_condemn(struct gate *gate, uint64_t cookie, const struct record_id *id);
-/* It was ended in a way that the kernel half does not see (UDP). */
+/* It has ended, and the kernel half may not have seen it (UDP; or before it was entered). */
 void gate_forget(struct gate *gate, uint64_t cookie);
+/* Drops what is released and was never, or is no more, pending. Costs nothing while nothing is released. */
+void gate_tidy(struct gate *gate);
 
 /* Calls due for each socket whose time is up or whose record was lost, neither released nor condemned; it must do either. Drops what was released a while
  * ago. Costs nothing while nothing is pending. */

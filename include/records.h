@@ -91,7 +91,7 @@ struct record_socket {
 	__s32 fd;       /* the process's descriptor of it, as far as known: ask its cookie; -1: unknown */
 	__u32 protocol; /* IPPROTO_TCP, or IPPROTO_UDP: connected to that peer */
 	__u32 written;  /* TCP: the sequence number behind all that has been written to it */
-	__u32 pad;
+	__u32 closed;   /* TCP: it has ended already */
 };
 
 struct record_verify {

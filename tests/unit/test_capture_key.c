@@ -233,7 +233,7 @@ static const struct {
 	FIELD(socket.fd, NEVER),
 	FIELD(socket.protocol, ALWAYS),
 	FIELD(socket.written, NEVER),
-	FIELD(socket.pad, NEVER),
+	FIELD(socket.closed, NEVER),
 	FIELD(presented_object, ELSEWHERE),
 	FIELD(chain_object, ELSEWHERE),
 	FIELD(server_name, ALWAYS),

@@ -176,8 +176,9 @@ static void on_errand(void *context, const struct errand *errand, const struct m
 	struct enforcer *enforcer = context;
 	const struct message_kill *kill = &errand->kill;
 
-	if (errand->tag == MESSAGE_KILL && answer->number == 0 && kill->action >= ACTION_KILL &&
-	    kill->socket.protocol == IPPROTO_UDP)
+	bool udp = kill->socket.protocol == IPPROTO_UDP, ended = answer->number == 0 && kill->action >= ACTION_KILL;
+
+	if (errand->tag == MESSAGE_KILL && ((ended && udp) || answer->number == -ENOENT))
 		gate_forget(enforcer->gate, kill->socket.cookie);
 	if (late)
 		return;
@@ -312,6 +313,7 @@ unsigned enforcer_tick(struct enforcer *enforcer)
 	if (enforcer->policies && now - enforcer->looked_ns >= LOOK_MS * 1000000ULL) {
 		enforcer->looked_ns = now;
 		gate_set(enforcer);
+		gate_tidy(enforcer->gate);
 	}
 	pushes_look(&enforcer->pushes, enforcer->gate);
 	if (gate_is_on(enforcer->gate))

@@ -171,9 +171,29 @@ uint64_t gate_held(const struct gate *gate, uint64_t cookie, const struct record
 
 void gate_release(struct gate *gate, uint64_t cookie, const struct record_id *id)
 {
+	struct gate_entry entry;
+
+	/* It may have ended meanwhile. */
+	if (bpf_map_lookup_elem(gate->kernel.pending, &cookie, &entry) < 0 || !same_id(&entry.id, id))
+		return;
 	/* Full: it cannot be, for what is released is pending, and there is as much room. */
 	if (bpf_map_update_elem(gate->kernel.released, &cookie, id, BPF_ANY) < 0)
 		entry_drop(gate, cookie);
+}
+
+void gate_tidy(struct gate *gate)
+{
+	uint64_t *cookies CLEANUP_FREE = NULL, first;
+	struct record_id *ids CLEANUP_FREE = NULL;
+	struct gate_entry entry;
+	size_t count;
+
+	if (bpf_map_get_next_key(gate->kernel.released, NULL, &first) < 0)
+		return;
+	count = map_dump(gate->kernel.released, sizeof(*ids), &cookies, (void **)&ids);
+	for (size_t i = 0; i < count; i++)
+		if (bpf_map_lookup_elem(gate->kernel.pending, &cookies[i], &entry) < 0)
+			bpf_map_delete_elem(gate->kernel.released, &cookies[i]);
 }
 
 void gate_condemn(struct gate *gate, uint64_t cookie, const struct record_id *id)
