@@ -42,7 +42,8 @@ struct {
 	__uint(max_entries, NOTICES_BYTES);
 } notices SEC(".maps");
 
-/* False: the map is full. */
+/* False: the map is full. What is condemned stays so; what was written since it was entered first waits for this verdict, too.
+ * The count never is below the entries: it goes up before, and down after. */
 static __noinline bool gate_enter(const struct record_head *head, const struct record_socket *socket, __u64 start,
 				  __u32 flags)
 {
@@ -55,27 +56,34 @@ static __noinline bool gate_enter(const struct record_head *head, const struct r
 		.uid = (__u32)bpf_get_current_uid_gid(),
 		.socket = *socket,
 	};
-	struct gate_entry *before = bpf_map_lookup_elem(&pending, &cookie);
-	bool fresh = !before;
+	struct gate_entry *before;
 
-	/* What was written meanwhile waits for this verdict, too. */
-	if (before)
-		entry.socket.written = before->socket.written;
-	if (fresh)
+	/* Twice: it may be deleted in between. */
+	for (int i = 0; i < 2; i++) {
 		__sync_fetch_and_add(&gate.pending, 1);
-	if (!bpf_map_update_elem(&pending, &cookie, &entry, BPF_ANY)) {
-		COUNT(gated);
-		return true;
-	}
-	if (fresh)
+		if (!bpf_map_update_elem(&pending, &cookie, &entry, BPF_NOEXIST))
+			goto entered;
 		__sync_fetch_and_add(&gate.pending, -1);
+		before = bpf_map_lookup_elem(&pending, &cookie);
+		if (!before)
+			continue;
+		entry.flags |= before->flags & GATE_DENIED;
+		entry.socket.written = before->socket.written;
+		if (!bpf_map_update_elem(&pending, &cookie, &entry, BPF_EXIST))
+			goto entered;
+	}
 	return false;
+entered:
+	COUNT(gated);
+	return true;
 }
 
 /* A later verification of the same connection is known to be fine. */
 static __always_inline void gate_pass(__u64 cookie)
 {
-	if (gate.pending && !bpf_map_delete_elem(&pending, &cookie))
+	struct gate_entry *entry = gate.pending ? bpf_map_lookup_elem(&pending, &cookie) : 0;
+
+	if (entry && !(entry->flags & GATE_DENIED) && !bpf_map_delete_elem(&pending, &cookie))
 		__sync_fetch_and_add(&gate.pending, -1);
 }
 
@@ -105,6 +113,31 @@ static __always_inline bool is_harmless(const struct gate_entry *entry, const st
 	       (packet->payload_len == 0 || (__s32)(packet->sequence + packet->payload_len - entry->socket.written) <= 0);
 }
 
+/* Told once; where nothing waited, nothing was late. */
+static __always_inline void late_tell(struct gate_entry *entry)
+{
+	struct gate_notice *notice;
+
+	if (entry->flags & GATE_LATE || !entry->held)
+		return;
+	entry->flags |= GATE_LATE;
+	notice = bpf_ringbuf_reserve(&notices, sizeof(*notice), 0);
+	if (!notice) {
+		COUNT(lost_notice);
+		return;
+	}
+	*notice = (struct gate_notice){
+		.id = entry->id,
+		.start_boottime_ns = entry->start_boottime_ns,
+		.epoch = gate.epoch,
+		.why = NOTICE_LATE,
+		.uid = entry->uid,
+		.held = entry->held,
+		.socket = entry->socket,
+	};
+	bpf_ringbuf_submit(notice, 0);
+}
+
 /* A packet of a socket that is pending. */
 static __always_inline bool is_held(struct gate_entry *entry, __u64 cookie)
 {
@@ -112,7 +145,10 @@ static __always_inline bool is_held(struct gate_entry *entry, __u64 cookie)
 
 	if (let_go && let_go->pid_tgid == entry->id.pid_tgid && let_go->ktime_ns == entry->id.ktime_ns)
 		return false;
-	return entry->flags & GATE_DENIED || gate.closed || bpf_ktime_get_ns() <= entry->deadline_ns;
+	if (entry->flags & GATE_DENIED || gate.closed || bpf_ktime_get_ns() <= entry->deadline_ns)
+		return true;
+	late_tell(entry);
+	return false;
 }
 
 SEC("cgroup_skb/egress")
@@ -134,7 +170,7 @@ int gate_egress(struct __sk_buff *skb)
 		return PASS;
 	__sync_fetch_and_add(&entry->held, 1);
 	COUNT(held);
-	if (entry->flags & GATE_UNVERIFIED)
+	if (entry->flags & GATE_UNVERIFIED && entry->held == 1)
 		held_tell(entry, cookie);
 	return entry->socket.protocol == PROTOCOL_TCP ? DROP : DROP_SILENTLY;
 }
@@ -148,6 +184,8 @@ int BPF_PROG(socket_closed, const struct sock *sk, int from, int to)
 	if (to != STATE_CLOSE || !cookie)
 		return 0;
 	bpf_map_delete_elem(&verified, &cookie);
+	if (gate.parts && !bpf_map_delete_elem(&hello_parts, &cookie))
+		__sync_fetch_and_add(&gate.parts, -1);
 	if (gate.pending == 0)
 		return 0;
 	if (!bpf_map_delete_elem(&pending, &cookie))

@@ -8,6 +8,8 @@
 #define HELLO_H
 
 enum {
+	PARTS_MAX = 4096, /* hellos that left in part only; one more is not known */
+	PART_ROOM = 128,
 	HELLOS_MAX = 65536,    /* handshakes whose socket is known; beyond it the least recent is unknown */
 	RECEIVERS_MAX = 65536, /* sockets whose process is known; the same */
 	RANDOM_BYTES = 32,
@@ -85,20 +87,115 @@ static __always_inline bool packet_read(struct __sk_buff *skb, struct packet *re
 	return true;
 }
 
+/* The beginning of a hello, of which TCP sends a few bytes at a time: the peer's window may be as small as it likes. */
+struct hello_part {
+	__u32 next; /* sequence number of what is missing */
+	__u32 have;
+	__u8 bytes[PART_ROOM];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PARTS_MAX);
+	__type(key, __u64);
+	__type(value, struct hello_part);
+} hello_parts SEC(".maps");
+
+/* Sockets that have sent a hello: cookie → the beginning of the first one's random. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, HELLOS_MAX);
+	__type(key, __u64);
+	__type(value, __u64);
+} greeted SEC(".maps");
+
+static const struct hello_part part_blank;
+
+/* Of that many bytes, as far as they go. */
+static __always_inline bool is_hello(const __u8 *bytes, __u32 count)
+{
+	return bytes[0] == RECORD_HANDSHAKE && (count < 2 || bytes[1] == RECORD_MAJOR) &&
+	       (count <= HELLO_TYPE || bytes[HELLO_TYPE] == HELLO_CLIENT || bytes[HELLO_TYPE] == HELLO_SERVER);
+}
+
+static __always_inline void hello_keep(struct __sk_buff *skb, const struct random *random)
+{
+	struct hello hello = {.sk = (__u64)skb->sk, .cookie = bpf_get_socket_cookie(skb)};
+	__u64 first = random->words[0];
+
+	bpf_map_update_elem(&hellos, random, &hello, BPF_NOEXIST);
+	bpf_map_update_elem(&greeted, &hello.cookie, &first, BPF_NOEXIST);
+}
+
+/* More of a hello that left in part, or the first part of one. */
+static __noinline int hello_part_note(struct __sk_buff *skb, const struct packet *packet, bool begins)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct hello_part *part;
+	struct random random;
+	__u64 have, more;
+
+	part = bpf_map_lookup_elem(&hello_parts, &cookie);
+	if (!part && begins) {
+		__sync_fetch_and_add(&gate.parts, 1);
+		if (bpf_map_update_elem(&hello_parts, &cookie, &part_blank, BPF_NOEXIST))
+			__sync_fetch_and_add(&gate.parts, -1);
+		part = bpf_map_lookup_elem(&hello_parts, &cookie);
+	}
+	if (!part)
+		return 0;
+	if (begins && part->next != packet->sequence) {
+		part->have = 0;
+		part->next = packet->sequence;
+	}
+	have = part->have;
+	if (part->next != packet->sequence || have >= HELLO_RANDOM + RANDOM_BYTES)
+		return 0;
+	more = HELLO_RANDOM + RANDOM_BYTES - have;
+	if (more > packet->payload_len)
+		more = packet->payload_len;
+	/* As the verifier wants its bounds: right before the use. */
+	barrier_var(more);
+	barrier_var(have);
+	have &= PART_ROOM / 2 - 1;
+	more &= PART_ROOM / 2 - 1;
+	if (more == 0 || bpf_skb_load_bytes(skb, packet->payload_at, part->bytes + have, more))
+		return 0;
+	part->have = have + more;
+	part->next += more;
+	if (part->have < HELLO_RANDOM + RANDOM_BYTES && is_hello(part->bytes, part->have))
+		return 0;
+	if (part->have >= HELLO_RANDOM + RANDOM_BYTES && is_hello(part->bytes, part->have)) {
+		__builtin_memcpy(&random, part->bytes + HELLO_RANDOM, sizeof(random));
+		hello_keep(skb, &random);
+	}
+	if (!bpf_map_delete_elem(&hello_parts, &cookie))
+		__sync_fetch_and_add(&gate.parts, -1);
+	return 0;
+}
+
 static __always_inline void hello_note(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct random random;
-	struct hello hello;
 	__u8 head[HELLO_TYPE + 1];
 
-	if (packet->protocol != PROTOCOL_TCP || packet->payload_len < HELLO_RANDOM + RANDOM_BYTES ||
-	    bpf_skb_load_bytes(skb, packet->payload_at, head, sizeof(head)) || head[0] != RECORD_HANDSHAKE ||
-	    head[1] != RECORD_MAJOR || (head[HELLO_TYPE] != HELLO_CLIENT && head[HELLO_TYPE] != HELLO_SERVER) ||
-	    bpf_skb_load_bytes(skb, packet->payload_at + HELLO_RANDOM, &random, sizeof(random)))
+	if (packet->protocol != PROTOCOL_TCP || packet->payload_len == 0)
 		return;
-	hello.sk = (__u64)skb->sk;
-	hello.cookie = bpf_get_socket_cookie(skb);
-	bpf_map_update_elem(&hellos, &random, &hello, BPF_NOEXIST);
+	if (packet->payload_len < HELLO_RANDOM + RANDOM_BYTES) {
+		if (bpf_skb_load_bytes(skb, packet->payload_at, head, 1))
+			return;
+		if (head[0] == RECORD_HANDSHAKE || *(volatile __s64 *)&gate.parts)
+			hello_part_note(skb, packet, head[0] == RECORD_HANDSHAKE);
+		return;
+	}
+	if (bpf_skb_load_bytes(skb, packet->payload_at, head, sizeof(head)))
+		return;
+	if (is_hello(head, sizeof(head))) {
+		if (!bpf_skb_load_bytes(skb, packet->payload_at + HELLO_RANDOM, &random, sizeof(random)))
+			hello_keep(skb, &random);
+	} else if (*(volatile __s64 *)&gate.parts) {
+		hello_part_note(skb, packet, false);
+	}
 }
 
 /* The socket that sent the hello whose random is at that address of the process; NULL: none did, or the process never received

@@ -140,12 +140,16 @@ static __noinline int socket_find(const struct handshake *handshake, struct reco
 		return ret->how;
 	}
 	if (gate.on && handshake->random) {
+		__u64 cookie = received->cookie;
 		sk = socket_of_random(handshake->random);
 		if (sk && socket_describe(sk, ret)) {
 			ret->how = SOCKET_HELLO;
-			ret->fd = received->cookie == ret->cookie ? received->fd : -1;
+			ret->fd = cookie == ret->cookie ? received->fd : -1;
 		}
-		return ret->how;
+		/* The hello was not seen: it began before the gate was on, or behind something else. But a socket that has
+		 * sent another one is another handshake's. */
+		if (ret->how || bpf_map_lookup_elem(&greeted, &cookie))
+			return ret->how;
 	}
 	sk = (void *)received->sk;
 	if (!sk || bpf_ktime_get_ns() - received->ktime_ns > RECEIVED_AGE_MAX_NS)

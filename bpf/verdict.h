@@ -174,6 +174,7 @@ static __noinline void notice_send(const struct record_verify *record, __u32 why
 	notice->rule = rule;
 	notice->uid = record->uid;
 	notice->pad = 0;
+	notice->held = 0;
 	notice->socket = record->socket;
 	bpf_ringbuf_submit(notice, 0);
 }

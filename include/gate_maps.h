@@ -18,6 +18,7 @@ enum {
 enum gate_flags {
 	GATE_UNVERIFIED = 1 << 0, /* the handshake ended and nothing has verified: who sends now does so unverified */
 	GATE_DENIED = 1 << 1,     /* condemned: never let go by the time */
+	GATE_LATE = 1 << 3,       /* its time was up, a packet was let go, and the warden has been told */
 	GATE_BLIND = 1 << 2,      /* the ring was full, or this map all but the reserve: it is ended without a verdict */
 };
 
@@ -43,6 +44,7 @@ struct gate_switches {
 	__u64 max;   /* sockets gated at once, without the reserve */
 	__u64 epoch; /* cached verdicts of another are not believed */
 	struct siphash_key secret;
+	__s64 parts;   /* hellos that have left in part, likewise */
 	__s64 pending; /* entries of the map, or more: while it is 0 no packet is looked at. Atomic, by both sides */
 };
 
@@ -72,7 +74,7 @@ struct verified_socket {
 	struct record_socket socket;
 };
 
-enum notice_why { NOTICE_DENIED = 1, NOTICE_FULL };
+enum notice_why { NOTICE_DENIED = 1, NOTICE_FULL, NOTICE_LATE /* its time was up, and a packet was let go */ };
 
 /* notices: a ring for the warden, of what cannot wait for the judge. */
 struct gate_notice {
@@ -84,6 +86,7 @@ struct gate_notice {
 	__u32 rule; /* NOTICE_DENIED */
 	__u32 uid;
 	__u32 pad;
+	__u64 held; /* NOTICE_LATE: packets that had waited */
 	struct record_socket socket;
 };
 

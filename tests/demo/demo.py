@@ -183,8 +183,7 @@ class Demo:
     def without_policy(self):
         self.title("The day before: without a policy, the forged certificate is accepted")
         self.say("""The server on 1.1.1.1:853 has a certificate for the IP address 1.1.1.1 from "Fina RDC 2020". The clients
-                 trust "Fina Root CA" (look-alikes, both). The agent has no policy and only logs what is verified. As a
-                 server across a network would, this one takes its time (0.25 s) to answer.""")
+                 trust "Fina Root CA" (look-alikes, both). The agent has no policy and only logs what is verified.""")
         print()
         self.start_agent()
         self.serve("forged-1111")

@@ -88,6 +88,19 @@ static int file_of(const void *data, size_t len)
 	return fd;
 }
 
+/* All slices, one after the other. */
+static bool recall(const struct bench *bench, const struct memory *of, int fd, int64_t count, uint64_t *ret_forgotten)
+{
+	struct recall work = {};
+	bool told = true;
+
+	recall_begin(&work, fd, count);
+	while (told && recall_is_under_way(&work))
+		told = recall_go_on(&work, bench, of, ret_forgotten);
+	recall_end(&work);
+	return told;
+}
+
 static void recall_all(void)
 {
 	int fd CLEANUP_CLOSE = file_of(sockets, sockets_count * sizeof(*sockets));
@@ -282,7 +295,7 @@ static void who_had_not_verified_yet_never_did(void **state)
 	assert_int_equal(events("killed"), 2);
 }
 
-/* In any order, by few verifications: each is judged once, and of what is clean nothing is asked. */
+/* In any order, by few verifications: each is judged once a slice, and of what is clean nothing is asked. */
 static void a_verification_is_judged_once(void **state)
 {
 	enum { KEYS = 8, COUNT = VERIFIED_MAX };
@@ -307,14 +320,15 @@ static void a_verification_is_judged_once(void **state)
 	recall_all();
 	assert_true(bad > 0);
 	assert_int_equal(w->looks, bad);
-	assert_int_equal(w->cases, KEYS + ends());
+	/* Once more for a slice that begins within one. */
+	assert_in_range(w->cases, KEYS + ends(), KEYS + ends() + (KEYS + bad) / 8 + 1);
 	assert_int_equal(w->processes, 0);
 	assert_int_equal(events("killed"), ends());
 	/* And nothing to break: only the verifications themselves are looked at. */
 	world_forget(w);
 	world_rules(w, VERIFIES);
 	recall_all();
-	assert_int_equal(w->cases, KEYS);
+	assert_in_range(w->cases, KEYS, KEYS + 1);
 	assert_int_equal(w->kills_count + w->releases_count + w->processes, 0);
 	assert_int_equal(forgotten, 0);
 }

@@ -129,8 +129,8 @@ static void on_due(void *context, const struct gate_entry *entry)
 		return;
 	}
 	pushes_release(&enforcer->pushes, enforcer->gate, &connection, &entry->id);
-	/* Where nothing waited, nothing was late. */
-	if (entry->held)
+	/* Where nothing waited, nothing was late; and where a packet went, a notice tells. */
+	if (entry->held && !(entry->flags & GATE_LATE))
 		tell_timeout(enforcer, entry, GATE_WHY_TIMEOUT, false, 0, "");
 }
 
@@ -178,7 +178,7 @@ static void on_errand(void *context, const struct errand *errand, const struct m
 
 	bool udp = kill->socket.protocol == IPPROTO_UDP, ended = answer->number == 0 && kill->action >= ACTION_KILL;
 
-	if (errand->tag == MESSAGE_KILL && ((ended && udp) || answer->number == -ENOENT))
+	if (errand->tag == MESSAGE_KILL && ended && udp)
 		gate_forget(enforcer->gate, kill->socket.cookie);
 	if (late)
 		return;
@@ -375,7 +375,8 @@ static void kill_now(struct enforcer *enforcer, const struct message_kill *kill,
 
 	/* Too late: what waited has been let go. */
 	if (cookie && kill->action >= ACTION_KILL && !gate_options(enforcer->gate)->closed &&
-	    gate_is_overdue(enforcer->gate, cookie, &kill->id, now_ns(), &overdue) && overdue.held)
+	    gate_is_overdue(enforcer->gate, cookie, &kill->id, now_ns(), &overdue) && overdue.held &&
+	    !(overdue.flags & GATE_LATE))
 		tell_timeout(enforcer, &overdue, GATE_WHY_TIMEOUT, false, 0, "");
 	if (cookie && kill->action >= ACTION_KILL)
 		gate_condemn(enforcer->gate, cookie, &kill->id);
@@ -472,9 +473,12 @@ static void on_notice(void *context, const struct gate_notice *notice)
 	struct gate_entry entry = {.id = notice->id,
 				   .start_boottime_ns = notice->start_boottime_ns,
 				   .uid = notice->uid,
+				   .held = notice->held,
 				   .socket = notice->socket};
 
-	if (notice->why == NOTICE_FULL)
+	if (notice->why == NOTICE_LATE)
+		tell_timeout(enforcer, &entry, GATE_WHY_TIMEOUT, false, 0, "");
+	else if (notice->why == NOTICE_FULL)
 		entry_end(enforcer, &entry, GATE_WHY_FULL);
 	else if (notice->why == NOTICE_DENIED && notice->rule < enforcer->rules_count)
 		denied(enforcer, notice);

@@ -154,15 +154,20 @@ bool tell_moments(const struct bench *bench, struct in_force *in_force, int64_t 
 {
 	const struct policy_moment *moments;
 	size_t count = policies_moments(bench->policies, &moments);
+	const struct message forget = {.tag = MESSAGE_FORGET};
 	int64_t before = in_force->looked;
-	bool read = true;
+	bool read = true, passed = false;
 
 	in_force->looked = now;
 	for (size_t i = 0; i < count && read; i++) {
 		struct policy_info info = policies_info(bench->policies, moments[i].policy);
 
-		if (moments[i].at > before && moments[i].at <= now)
-			read = tell_policy(bench, "policy-expired", &info, moments[i].text);
+		if (moments[i].at <= before || moments[i].at > now)
+			continue;
+		passed = true;
+		read = tell_policy(bench, "policy-expired", &info, moments[i].text);
 	}
+	if (passed)
+		bench->say(bench->context, &forget);
 	return read;
 }

@@ -28,7 +28,7 @@ void in_force_clear(struct in_force *in_force);
 /* Each writes events to the bench's sink; false if nobody reads them any more. */
 bool tell_loaded(const struct bench *bench);
 bool tell_rejected(const struct bench *bench, const char *why);
-/* Of the moments that passed since the last look, or, after a swap, ever. */
+/* Of the moments that passed since the last look, or, after a swap, ever. Verdicts that are remembered are forgotten then. */
 bool tell_moments(const struct bench *bench, struct in_force *in_force, int64_t now);
 
 #endif

@@ -50,6 +50,7 @@ struct judge {
 	struct deferred *deferred;
 	size_t deferred_count;
 	uint32_t token;
+	struct recall recall;
 	struct memory *memory; /* of what was verified, for policies that come later */
 	struct siphash_key secret;
 	struct losses losses;
@@ -177,10 +178,11 @@ static void message_handle(struct judge *judge, const struct message *message, i
 		gate_take(judge, message);
 		break;
 	case MESSAGE_GATE_TIMEOUT:
+		judge->losses.untold = message->timeout.dropped;
 		judge->done |= !gate_tell_timeout(&judge->bench, message);
 		break;
 	case MESSAGE_VERIFIED:
-		judge->done |= !recall(&judge->bench, judge->memory, fd, (size_t)message->number, &judge->losses.forgotten);
+		recall_begin(&judge->recall, fd, message->number);
 		break;
 	case MESSAGE_STOP:
 		judge->done = true;
@@ -390,10 +392,12 @@ static void judge_loop(struct judge *judge)
 			{.fd = capture_ring_fd(judge->ring), .events = POLLIN},
 		};
 
-		poll(polled, ARRAY_SIZE(polled), wait >= 0 && wait < TICK_MS ? wait : TICK_MS);
+		wait = recall_is_under_way(&judge->recall) ? 0 : wait >= 0 && wait < TICK_MS ? wait : TICK_MS;
+		poll(polled, ARRAY_SIZE(polled), wait);
 		messages_read(judge);
 		capture_ring_drain(judge->ring);
 		messages_deferred(judge);
+		judge->done |= !recall_go_on(&judge->recall, &judge->bench, judge->memory, &judge->losses.forgotten);
 		now = now_ns();
 		while ((due = holds_take_due(&judge->holds, now, false)))
 			case_unverified(judge, due);
@@ -440,6 +444,7 @@ static int judge_end(struct judge *judge)
 		free(judge->libraries[i]);
 	free(judge->deferred);
 	in_force_clear(&judge->in_force);
+	recall_end(&judge->recall);
 	memory_free(judge->memory);
 	return code;
 }

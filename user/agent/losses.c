@@ -16,15 +16,18 @@ bool losses_tell(struct losses *losses, struct sink *sink, const struct counters
 		/* Sockets that were not gated, as there was no room; connections that later policies will not look at. */
 		{.key = "lost.gated", .number = (int64_t)now.gate_full},
 		{.key = "lost.remembered", .number = (int64_t)(now.lost_verified + losses->forgotten)},
+		{.key = "lost.events", .number = (int64_t)losses->untold},
 	};
 
 	if (now.lost_verify == told.lost_verify && now.lost_cert == told.lost_cert && now.lost_call == told.lost_call &&
 	    now.gate_full == told.gate_full && now.lost_verified == told.lost_verified &&
-	    losses->malformed == losses->malformed_told && losses->forgotten == losses->forgotten_told)
+	    losses->malformed == losses->malformed_told && losses->forgotten == losses->forgotten_told &&
+	    losses->untold == losses->untold_told)
 		return true;
 	losses->told = now;
 	losses->malformed_told = losses->malformed;
 	losses->forgotten_told = losses->forgotten;
+	losses->untold_told = losses->untold;
 	return sink_agent(sink, "events-lost", "failure", details, ARRAY_SIZE(details));
 }
 

@@ -8,7 +8,8 @@
 struct losses {
 	struct counters told; /* as of the last event */
 	uint64_t malformed, forgotten;
-	uint64_t malformed_told, forgotten_told;
+	uint64_t untold; /* events of the gate that came while the judge read none */
+	uint64_t malformed_told, forgotten_told, untold_told;
 };
 
 /* events-lost, if there are more than were told of. counters: now. False: nobody reads events any more. */

@@ -11,6 +11,8 @@
 #include "util.h"
 #include "verdict_key.h"
 
+enum { SLICE = 8 }; /* verifications judged, or connections ended, in one go */
+
 static int compare(const void *a, const void *b)
 {
 	return memcmp(&((const struct verified_socket *)a)->key, &((const struct verified_socket *)b)->key,
@@ -107,28 +109,55 @@ static bool is_held(const struct verified_socket *socket, const struct remembere
 	       now_ns() < socket->id.ktime_ns + HOLD_MS * 1000000ULL;
 }
 
-bool recall(const struct bench *bench, const struct memory *memory, int fd, int64_t count, uint64_t *ret_forgotten)
+void recall_begin(struct recall *recall, int fd, int64_t count)
 {
 	struct verified_socket *sockets CLEANUP_FREE = count > 0 && count <= 2 * VERIFIED_MAX ?
 							       xcalloc((size_t)count, sizeof(*sockets)) :
 							       NULL;
-	const struct remembered *remembered = NULL;
-	bool told = true, clean = false;
 
+	recall_end(recall);
 	if (!sockets || !read_all(fd, sockets, (size_t)count * sizeof(*sockets)))
-		return true;
+		return;
 	qsort(sockets, (size_t)count, sizeof(*sockets), compare);
-	for (int64_t i = 0; i < count && told; i++) {
-		if (i == 0 || compare(&sockets[i - 1], &sockets[i]) != 0) {
-			remembered = memory_find(memory, &sockets[i].key);
-			clean = remembered && breaks_nothing(bench, remembered, &sockets[i]);
+	recall->sockets = TAKE_PTR(sockets);
+	recall->count = count;
+}
+
+void recall_end(struct recall *recall)
+{
+	free(recall->sockets);
+	*recall = (struct recall){};
+}
+
+bool recall_is_under_way(const struct recall *recall)
+{
+	return recall->sockets != NULL;
+}
+
+bool recall_go_on(struct recall *recall, const struct bench *bench, const struct memory *memory, uint64_t *ret_forgotten)
+{
+	const struct remembered *remembered = NULL;
+	bool told = true, clean = false, first = true;
+
+	for (int dear = 0; recall->at < recall->count && dear < SLICE && told; recall->at++) {
+		const struct verified_socket *socket = &recall->sockets[recall->at];
+
+		if (first || compare(socket - 1, socket) != 0) {
+			remembered = memory_find(memory, &socket->key);
+			clean = remembered && breaks_nothing(bench, remembered, socket);
+			dear += remembered != NULL;
+			first = false;
 		}
-		if (is_held(&sockets[i], remembered))
+		if (is_held(socket, remembered))
 			continue;
 		if (!remembered)
 			++*ret_forgotten;
-		else if (!clean)
-			told = recall_one(bench, remembered, &sockets[i]);
+		if (!remembered || clean)
+			continue;
+		told = recall_one(bench, remembered, socket);
+		dear++;
 	}
+	if (recall->at == recall->count)
+		recall_end(recall);
 	return told;
 }

@@ -56,6 +56,7 @@ struct warden {
 	pid_t judge;
 	bool stopping;
 	int exit_code;
+	bool judge_done;  /* it has judged all that there was */
 	int judge_signal; /* what killed the judge, though it was not to end; or 0 */
 	struct stat made; /* the file that `learn` made; st_ino 0: none */
 };
@@ -264,6 +265,7 @@ static int on_judge_end(sd_event_source *source, const siginfo_t *info, void *co
 
 	(void)source;
 	warden->judge = 0;
+	warden->judge_done = info->si_code == CLD_EXITED && info->si_status == 0;
 	if (info->si_code != CLD_EXITED) {
 		fprintf(stderr, "tlswarden: the judge died of signal %d (%s): nothing is judged any more, ending\n",
 			info->si_status, strsignal(info->si_status));
@@ -469,7 +471,7 @@ int agent_run(const struct agent_options *options)
 	int code = warden_start(&warden, &load, &why);
 
 	finder_free(warden.finder);
-	enforcer_free(warden.enforcer, !warden.judge_signal);
+	enforcer_free(warden.enforcer, warden.judge_done);
 	if (warden.channel >= 0)
 		close(warden.channel);
 	if (warden.judge > 0)

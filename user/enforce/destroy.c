@@ -163,8 +163,8 @@ int socket_look(int netns_fd, const struct record_socket *target)
 	if (answer.header.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    answer.header.nlmsg_len < sizeof(answer.header) + sizeof(answer.socket))
 		return -EPROTO;
-	/* UDP: it has no peer. */
-	return answer.socket.idiag_state == TCP_CLOSE ? -ENOENT : 0;
+	/* UDP: it has no peer. TCP: it ended in good order, and only its ports are kept. */
+	return answer.socket.idiag_state == TCP_CLOSE || answer.socket.idiag_state == TCP_TIME_WAIT ? -ENOENT : 0;
 }
 
 int socket_destroy(int netns_fd, const struct record_socket *target)
@@ -175,8 +175,8 @@ int socket_destroy(int netns_fd, const struct record_socket *target)
 	struct answer answer = {};
 	int err;
 
-	/* One that has no peer any more is found as well, though it is no connection. */
-	err = target->protocol == IPPROTO_UDP ? socket_look(netns_fd, target) : 0;
+	/* What is no connection any more is found as well, and nobody should be told that we ended it. */
+	err = socket_look(netns_fd, target);
 	if (err)
 		return err;
 	request_name(&request, target);

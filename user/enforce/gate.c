@@ -19,6 +19,8 @@
 #include "pins.h"
 #include "util.h"
 
+enum { CACHED_SECONDS_MAX = 60 }; /* whoever asks for more */
+
 struct gate {
 	struct probes_gate kernel;
 	struct gate_options options;
@@ -255,6 +257,8 @@ void gate_cache(struct gate *gate, const struct siphash_value *key, enum cached_
 	struct cached_verdict verdict = {.epoch = gate->kernel.switches->epoch, .kind = kind, .rule = rule};
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (seconds > CACHED_SECONDS_MAX)
+		seconds = CACHED_SECONDS_MAX;
 	verdict.until_ns = (now.tv_sec + (uint64_t)seconds) * 1000000000ULL + now.tv_nsec;
 	bpf_map_update_elem(gate->kernel.verdicts, key, &verdict, BPF_ANY);
 }

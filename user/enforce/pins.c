@@ -74,6 +74,14 @@ void pins_leave(struct pins *pins)
 	free(pins);
 }
 
+/* Where anybody may write to the BPF file system (it is mounted so unless told otherwise), somebody else may have been first. */
+static bool home_is_ours(void)
+{
+	struct stat stat_;
+
+	return lstat(home, &stat_) == 0 && S_ISDIR(stat_.st_mode) && stat_.st_uid == geteuid() && !(stat_.st_mode & 022);
+}
+
 int pins_new(int link_fd, int pending_fd, int released_fd, struct pins **ret, char **ret_why)
 {
 	char name[64];
@@ -82,14 +90,22 @@ int pins_new(int link_fd, int pending_fd, int released_fd, struct pins **ret, ch
 	int err = 0;
 
 	if (statfs(place, &filesystem) < 0 || filesystem.f_type != BPF_FS_MAGIC) {
-		*ret_why = xasprintf("fail: closed needs a BPF file system at %s: mount -t bpf bpf %s", place, place);
+		*ret_why = xasprintf("fail: closed needs a BPF file system at %s: mount -t bpf -o mode=700 bpf %s", place,
+				     place);
 		return -ENOTSUP;
+	}
+	if (mkdir(home, 0700) == 0 || errno == EEXIST)
+		err = home_is_ours() ? 0 : -EPERM;
+	else
+		err = -errno;
+	if (err) {
+		*ret_why = xasprintf("%s: %s", home, err == -EPERM ? "others may write to it" : strerror(-err));
+		return err;
 	}
 	snprintf(name, sizeof(name), "%d-%llu", getpid(), start_of(getpid()));
 	pins = pins_named(name);
-	if ((mkdir(home, 0700) < 0 && errno != EEXIST) || mkdir(pins->directory, 0700) < 0 ||
-	    bpf_obj_pin(pending_fd, pins->pending) < 0 || bpf_obj_pin(released_fd, pins->released) < 0 ||
-	    bpf_obj_pin(link_fd, pins->link) < 0) {
+	if (mkdir(pins->directory, 0700) < 0 || bpf_obj_pin(pending_fd, pins->pending) < 0 ||
+	    bpf_obj_pin(released_fd, pins->released) < 0 || bpf_obj_pin(link_fd, pins->link) < 0) {
 		err = -errno;
 		*ret_why = xasprintf("%s: %s", pins->directory, strerror(-err));
 		pins_free(pins);
@@ -99,13 +115,31 @@ int pins_new(int link_fd, int pending_fd, int released_fd, struct pins **ret, ch
 	return 0;
 }
 
+/* Another version's may be of another shape, and what is read from a map is as large as the map says. */
+static bool map_fits(int map_fd, size_t value_size)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(map_fd, &info, &len) == 0 && info.key_size == sizeof(uint64_t) &&
+	       info.value_size == value_size;
+}
+
 static void adopt(struct pins *pins, gate_left_fn left, void *context)
 {
 	struct gate_entry *entries CLEANUP_FREE = NULL;
 	uint64_t *cookies CLEANUP_FREE = NULL;
 	int pending CLEANUP_CLOSE = bpf_obj_get(pins->pending), released CLEANUP_CLOSE = bpf_obj_get(pins->released);
 	bool settled = true;
-	size_t count = pending < 0 ? 0 : map_dump(pending, sizeof(*entries), &cookies, (void **)&entries);
+	size_t count;
+
+	if (pending >= 0 && (!map_fits(pending, sizeof(*entries)) || !map_fits(released, sizeof(struct record_id)))) {
+		fprintf(stderr, "tlswarden: %s is of another version: what it gates stays gated, until that is removed\n",
+			pins->directory);
+		pins_leave(pins);
+		return;
+	}
+	count = pending < 0 ? 0 : map_dump(pending, sizeof(*entries), &cookies, (void **)&entries);
 
 	for (size_t i = 0; i < count; i++)
 		if (!is_released(released, &entries[i]))
@@ -127,7 +161,7 @@ static bool is_left(const char *name)
 
 void pins_adopt(gate_left_fn left, void *context)
 {
-	DIR *directory CLEANUP_CLOSEDIR = opendir(home);
+	DIR *directory CLEANUP_CLOSEDIR = home_is_ours() ? opendir(home) : NULL;
 	struct dirent *entry;
 
 	while (directory && (entry = readdir(directory)))
