@@ -112,7 +112,7 @@ static __always_inline __u64 process_start(void)
 }
 
 /* Too large for the stack, and a map's value must come from somewhere. */
-static const struct record_verify verify_blank;
+static const struct draft draft_blank;
 
 /* What every library has, in memory of the thread's own, or NULL (counted). A record is not made in the ring before it is known
  * to be told: what is taken back there leaves the reader asleep over the next one. verify_end() gives it back. */
@@ -121,13 +121,15 @@ static __always_inline struct record_verify *verify_begin(const struct record_he
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u64 thread = head->id.pid_tgid;
 	struct record_verify *draft;
+	struct draft *whole;
 
-	bpf_map_update_elem(&drafts, &thread, &verify_blank, BPF_ANY);
-	draft = bpf_map_lookup_elem(&drafts, &thread);
-	if (!draft) {
+	bpf_map_update_elem(&drafts, &thread, &draft_blank, BPF_ANY);
+	whole = bpf_map_lookup_elem(&drafts, &thread);
+	if (!whole) {
 		COUNT(lost_verify);
 		return 0;
 	}
+	draft = &whole->record;
 	draft->head = *head;
 	draft->head.tag = RECORD_VERIFY;
 	draft->end_ktime_ns = bpf_ktime_get_ns();

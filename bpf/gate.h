@@ -47,29 +47,34 @@ struct {
 static __noinline bool gate_enter(const struct record_head *head, const struct record_socket *socket, __u64 start,
 				  __u32 flags)
 {
-	__u64 cookie = socket->cookie, now = bpf_ktime_get_ns();
-	struct gate_entry entry = {
-		.id = head->id,
-		.start_boottime_ns = start,
-		.deadline_ns = now + gate.timeout_ns + (flags & GATE_UNVERIFIED ? GATE_UNVERIFIED_MS * 1000000ULL : 0),
-		.flags = flags,
-		.uid = (__u32)bpf_get_current_uid_gid(),
-		.socket = *socket,
-	};
-	struct gate_entry *before;
+	__u64 cookie = socket->cookie, thread = head->id.pid_tgid;
+	struct draft *draft = bpf_map_lookup_elem(&drafts, &thread);
+	struct gate_entry *before, *entry;
 
+	if (!draft)
+		return false;
+	entry = &draft->entry;
+	entry->id = head->id;
+	entry->start_boottime_ns = start;
+	entry->deadline_ns = bpf_ktime_get_ns() + gate.timeout_ns;
+	if (flags & GATE_UNVERIFIED)
+		entry->deadline_ns += GATE_UNVERIFIED_MS * 1000000ULL;
+	entry->held = 0;
+	entry->flags = flags;
+	entry->uid = (__u32)bpf_get_current_uid_gid();
+	__builtin_memcpy(&entry->socket, socket, sizeof(*socket));
 	/* Twice: it may be deleted in between. */
 	for (int i = 0; i < 2; i++) {
 		__sync_fetch_and_add(&gate.pending, 1);
-		if (!bpf_map_update_elem(&pending, &cookie, &entry, BPF_NOEXIST))
+		if (!bpf_map_update_elem(&pending, &cookie, entry, BPF_NOEXIST))
 			goto entered;
 		__sync_fetch_and_add(&gate.pending, -1);
 		before = bpf_map_lookup_elem(&pending, &cookie);
 		if (!before)
 			continue;
-		entry.flags |= before->flags & GATE_DENIED;
-		entry.socket.written = before->socket.written;
-		if (!bpf_map_update_elem(&pending, &cookie, &entry, BPF_EXIST))
+		entry->flags |= before->flags & GATE_DENIED;
+		entry->socket.written = before->socket.written;
+		if (!bpf_map_update_elem(&pending, &cookie, entry, BPF_EXIST))
 			goto entered;
 	}
 	return false;
@@ -85,14 +90,6 @@ static __always_inline void gate_pass(__u64 cookie)
 
 	if (entry && !(entry->flags & GATE_DENIED) && !bpf_map_delete_elem(&pending, &cookie))
 		__sync_fetch_and_add(&gate.pending, -1);
-}
-
-/* The ring is full, so nobody will judge it. If nothing may leave unjudged, this does not either. */
-static __noinline int gate_enter_blind(const struct record_head *head, const struct record_socket *socket, __u64 start)
-{
-	if (gate.on && gate.closed && socket->cookie)
-		gate_enter(head, socket, start, GATE_BLIND);
-	return 0;
 }
 
 static __always_inline void held_tell(const struct gate_entry *entry, __u64 cookie)

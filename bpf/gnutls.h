@@ -225,16 +225,6 @@ static __always_inline void gnutls_session_read(const struct gnutls_layout *at, 
 	session_socket(at, session, state, received, &record->socket);
 }
 
-/* See openssl_lost(). */
-static __noinline int gnutls_lost(const struct record_head *head, const struct gnutls_layout *at, __u64 session,
-				  const struct session_state *state, const struct received *received)
-{
-	struct record_socket socket = {};
-
-	session_socket(at, session, state, received, &socket);
-	return gate_enter_blind(head, &socket, process_start());
-}
-
 /* True if it was sent. */
 static __always_inline bool gnutls_send(const struct gnutls_layout *at, __u64 auth_info, const struct record_verify *draft)
 {
@@ -308,10 +298,8 @@ static __always_inline int gnutls_handshake_return(struct pt_regs *ctx, bool key
 		return 0;
 	received_snapshot(thread, &received);
 	draft = verify_begin(&head);
-	if (!draft) {
-		gnutls_lost(&head, at, session, state, &received);
+	if (!draft)
 		return 0;
-	}
 	gnutls_session_read(at, session, state, &received, draft);
 	draft->flags |= VERIFY_NONE_YET;
 	if (gnutls_finish(ctx, at, auth_info, draft, keyed, false) && state)
@@ -366,10 +354,8 @@ static __always_inline void gnutls_record(struct pt_regs *ctx, const struct reco
 		return;
 	}
 	draft = verify_begin(head);
-	if (!draft) {
-		gnutls_lost(head, at, call->verify, state, &call->received);
+	if (!draft)
 		return;
-	}
 	draft->result = (int)PT_REGS_RC(ctx);
 	draft->error = call->status ? read_u32(call->status) : 0;
 	if (call->handshake != call->verify)

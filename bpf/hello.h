@@ -154,12 +154,16 @@ static __noinline int hello_part_note(struct __sk_buff *skb, const struct packet
 	more = HELLO_RANDOM + RANDOM_BYTES - have;
 	if (more > packet->payload_len)
 		more = packet->payload_len;
-	/* As the verifier wants its bounds: right before the use. */
+	if (more == 0)
+		return 0;
+	/* The same, as the verifier of 5.10 can follow it: at most that, at least 1. */
+	more--;
 	barrier_var(more);
 	barrier_var(have);
 	have &= PART_ROOM / 2 - 1;
 	more &= PART_ROOM / 2 - 1;
-	if (more == 0 || bpf_skb_load_bytes(skb, packet->payload_at, part->bytes + have, more))
+	more++;
+	if (bpf_skb_load_bytes(skb, packet->payload_at, part->bytes + have, more))
 		return 0;
 	part->have = have + more;
 	part->next += more;

@@ -98,12 +98,18 @@ struct {
 	__type(value, struct session_state);
 } sessions SEC(".maps");
 
+/* What a verification is made of, too large for the stack. */
+struct draft {
+	struct record_verify record;
+	struct gate_entry entry;
+};
+
 /* Thread → the record it is making. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, DRAFTS_MAX);
 	__type(key, __u64);
-	__type(value, struct record_verify);
+	__type(value, struct draft);
 } drafts SEC(".maps");
 
 struct counters counters;

@@ -285,16 +285,6 @@ static __noinline void ssl_read_facts(const struct openssl_layout *at, __u64 ssl
 	ssl_socket(at, ssl, received, &record->socket);
 }
 
-/* Lost: but if nothing may leave unjudged, it must still be gated. */
-static __noinline int openssl_lost(const struct record_head *head, const struct openssl_layout *at, __u64 ssl,
-				   const struct received *received)
-{
-	struct record_socket socket = {};
-
-	ssl_socket(at, ssl, received, &socket);
-	return gate_enter_blind(head, &socket, process_start());
-}
-
 static __always_inline void openssl_send(const struct openssl_layout *at, const struct record_verify *draft)
 {
 	struct record_verify *record = verify_reserve(draft);
@@ -314,10 +304,8 @@ static __always_inline void openssl_record(struct pt_regs *ctx, const struct rec
 	struct record_verify *draft = verify_begin(head);
 	struct verdict_keys keys = {};
 
-	if (!draft) {
-		openssl_lost(head, at, ssl, received);
+	if (!draft)
 		return;
-	}
 	draft->result = (int)PT_REGS_RC(ctx);
 	draft->error = read_u32(store_ctx + at->ctx_error);
 	ssl_read_facts(at, ssl, received, draft);
