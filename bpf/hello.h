@@ -1,9 +1,10 @@
-/* Which socket a handshake goes over, told by its hello: the random that a ClientHello or ServerHello carries names the handshake, is
- * seen in the packet that leaves, and is kept by the library. While the gate is on that is exact however a program moves bytes
- * between its sockets and the library: by memory, in batches, from one thread to another.
+/* Which socket a handshake goes over, told by its hello: the random that a ClientHello or ServerHello carries names the
+ * handshake, is seen in the packet that leaves, and is kept by the library. While the gate is on that is exact however a
+ * program moves bytes between its sockets and the library: by memory, in batches, from one thread to another.
  *
  * Whoever sends a random first has it: a later hello with the same one, by somebody who has seen it, changes nothing. And a
- * process can only name a socket that it has received from. Of packets only the first bytes of what looks like a hello are read. */
+ * process can only name a socket that it has received from. Of packets only the first bytes of what looks like a hello are
+ * read. */
 #ifndef HELLO_H
 #define HELLO_H
 

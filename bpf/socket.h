@@ -1,9 +1,10 @@
 /* From a verification to the socket, and what names it: its cookie.
  *
- * Where the library reads from a descriptor itself, that decides. Otherwise, while the gate is on, the hello of the handshake does
- * (hello.h). Otherwise it is the socket that the thread took data from last: tcp_rcv_space_adjust fires in the receiver's
- * context each time data was copied to it, and has the socket. That can be wrong, and so nothing is ended by it where hellos are known. UDP sockets only count if they are connected: one
- * without a peer may serve many. */
+ * Where the library reads from a descriptor itself, that decides. Otherwise, while the gate is on, the hello of the
+ * handshake does (hello.h). Otherwise it is the socket that the thread took data from last: tcp_rcv_space_adjust fires in
+ * the receiver's context each time data was copied to it, and has the socket. That can be wrong, and so it counts only if no
+ * other hello is known to have gone over it. UDP sockets only count if they are connected: one without a peer may serve
+ * many. */
 #ifndef SOCKET_H
 #define SOCKET_H
 

@@ -78,8 +78,8 @@ static __always_inline void keying_part_add(struct keying_part *part, __u64 addr
 	bpf_loop((len + VERDICT_CHUNK - 1) / VERDICT_CHUNK, keying_chunk, part, 0);
 }
 
-/* False: it can have no key. Global, so that the verifier looks at it once, and not for each certificate that a list may have: that
- * took it beyond the million instructions of 6.1. */
+/* False: it can have no key. Global, so that the verifier looks at it once, and not for each certificate that a list may
+ * have: that took it beyond the million instructions of 6.1. */
 __noinline int keying_cert(struct keying *k, const struct cert_source *source)
 {
 	struct siphash_key secret = gate.secret;
@@ -168,7 +168,6 @@ static __noinline void notice_send(const struct record_verify *record, __u32 why
 	}
 	notice->id = record->head.id;
 	notice->start_boottime_ns = record->start_boottime_ns;
-	notice->end_ktime_ns = record->end_ktime_ns;
 	notice->epoch = gate.epoch;
 	notice->why = why;
 	notice->rule = rule;
@@ -200,19 +199,20 @@ static __noinline void verdict_gate(struct record_verify *record, bool denied)
 	__u32 flags = denied ? GATE_DENIED : record->flags & VERIFY_NONE_YET ? GATE_UNVERIFIED : 0;
 	bool full = gate.pending >= 0 && (__u64)gate.pending >= gate.max;
 
-	if (full) {
-		COUNT(gate_full);
-		record->flags |= VERIFY_UNGATED;
-		if (gate.closed)
-			gate_enter(&record->head, &record->socket, record->start_boottime_ns, flags | GATE_BLIND);
-		if (gate.closed && !denied)
-			notice_send(record, NOTICE_FULL, 0);
-	} else if (gate_enter(&record->head, &record->socket, record->start_boottime_ns, flags)) {
+	if ((!full || gate.closed) &&
+	    gate_enter(&record->head, &record->socket, record->start_boottime_ns, full ? flags | GATE_BLIND : flags) &&
+	    !full) {
 		record->flags |= VERIFY_GATED;
+		return;
 	}
+	COUNT(gate_full);
+	record->flags |= VERIFY_UNGATED;
+	if (gate.closed && !denied)
+		notice_send(record, NOTICE_FULL, 0);
 }
 
-/* False: it need not be told of. awaited: the judge waits for it, having been told of an unverified handshake. The record has everything but its certificates; UDP sockets end without a word, so they are not remembered. */
+/* False: it need not be told of. awaited: the judge waits for it, having been told of an unverified handshake. The record
+ * has everything but its certificates; UDP sockets end without a word, so they are not remembered. */
 static __noinline bool verdict_apply(struct record_verify *record, const struct verdict_keys *keys, bool awaited)
 {
 	struct cached_verdict *cached = 0;

@@ -1,8 +1,8 @@
 /* The socket pair between the two halves: the warden (privileged) and the judge (unprivileged).
  *
- * A message is one datagram (SOCK_SEQPACKET): as much of struct message as its tag needs, texts NUL-terminated. The warden trusts no
- * field of what it gets: message_receive() refuses a wrong size or tag and ends texts; the rest is checked where it is
- * used. A message may carry one file descriptor. */
+ * A message is one datagram (SOCK_SEQPACKET): as much of struct message as its tag needs, texts NUL-terminated. The warden
+ * trusts no field of what it gets: message_receive() refuses a wrong size or tag and ends texts; the rest is checked where
+ * it is used. A message may carry one file descriptor. */
 #ifndef CHANNEL_H
 #define CHANNEL_H
 

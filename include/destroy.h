@@ -9,9 +9,9 @@
 
 /* SOCK_DESTROY (sock_diag(7)) in the network namespace open at netns_fd (of /proc/PID/ns/net). The kernel looks the socket
  * up by addresses and destroys it only if the cookie is that one. 0; -ENOENT: it is gone already; -EOPNOTSUPP: the kernel
- * has no CONFIG_INET_DIAG_DESTROY; -EPROTONOSUPPORT: it has no tcp_diag or udp_diag, and cannot say whether the socket is there: a refusal,
- * not "gone"; other -errno. The calling thread's own namespace is restored, or the process ends. Waits as long as a call of the process
- * holds the socket. */
+ * has no CONFIG_INET_DIAG_DESTROY; -EPROTONOSUPPORT: it has no tcp_diag or udp_diag, and cannot say whether the socket is
+ * there: a refusal, not "gone"; other -errno. The calling thread's own namespace is restored, or the process ends. Waits as
+ * long as a call of the process holds the socket. */
 int socket_destroy(int netns_fd, const struct record_socket *socket);
 
 /* 0: there is such a socket, and it is not closed; -ENOENT: there is none; -EPROTONOSUPPORT as above; other -errno. */

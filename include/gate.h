@@ -1,5 +1,5 @@
-/* The gate, from above: attached while something is enforced; sockets let go, condemned, and asked for whose time is up; verdicts
- * remembered in the kernel. Privileged. What it does in the kernel: bpf/gate.h, bpf/verdict.h, gate_maps.h. */
+/* The gate, from above: attached while something is enforced; sockets let go, condemned, and asked for whose time is up;
+ * verdicts remembered in the kernel. Privileged. What it does in the kernel: bpf/gate.h, bpf/verdict.h, gate_maps.h. */
 #ifndef GATE_H
 #define GATE_H
 
@@ -24,8 +24,8 @@ int gate_new(const struct probes *probes, const struct gate_options *options, st
 /* As gate_off, and releases what it holds. */
 void gate_free(struct gate *gate);
 
-/* Attaches at the root of cgroup v2, which need not be mounted, and lets verifications enter their sockets. On failure it stays off and *ret_why, owned by
- * the caller, says why. fail: closed needs a BPF file system at /sys/fs/bpf. */
+/* Attaches at the root of cgroup v2, which need not be mounted, and lets verifications enter their sockets. On failure it
+ * stays off and *ret_why, owned by the caller, says why. fail: closed needs a BPF file system at /sys/fs/bpf. */
 int gate_on(struct gate *gate, char **ret_why);
 /* Lets everything go, without pushing it, and detaches. */
 void gate_off(struct gate *gate);
@@ -52,13 +52,13 @@ void gate_forget(struct gate *gate, uint64_t cookie);
 /* Drops what is released and was never, or is no more, pending. Costs nothing while nothing is released. */
 void gate_tidy(struct gate *gate);
 
-/* Calls due for each socket whose time is up or whose record was lost, neither released nor condemned; it must do either. Drops what was released a while
- * ago. Costs nothing while nothing is pending. */
+/* Calls due for each socket whose time is up or whose record was lost, neither released nor condemned; it must do either.
+ * Drops what was released a while ago. Costs nothing while nothing is pending. */
 typedef void (*gate_due_fn)(void *context, const struct gate_entry *entry);
 void gate_sweep(struct gate *gate, uint64_t now_ns, gate_due_fn due, void *context);
 
-/* What an agent that has ended without a word left gated, with fail: closed. Calls left for each socket; where that says false the other agent's gate
- * stays as it is, else it is removed, and what still waits flows. */
+/* What an agent that has ended without a word left gated, with fail: closed. Calls left for each socket; where that says
+ * false the other agent's gate stays as it is, else it is removed, and what still waits flows. */
 typedef bool (*gate_left_fn)(void *context, const struct gate_entry *entry);
 void gate_adopt(gate_left_fn left, void *context);
 

@@ -4,8 +4,9 @@
 
 #include <stdint.h>
 
-/* Some process's or thread's ns/net with that inode number, as a descriptor: for a socket whose own process has ended or never was in it (passed,
- * inherited). Looks at all of /proc, which takes milliseconds on a busy host. -ENOENT: no process is in it. */
+/* Some process's or thread's ns/net with that inode number, as a descriptor: for a socket whose own process has ended or
+ * never was in it (passed, inherited). Looks at all of /proc, which takes milliseconds on a busy host. -ENOENT: no process
+ * is in it. */
 int netns_find(uint32_t inode);
 
 #endif

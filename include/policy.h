@@ -48,8 +48,8 @@ struct policy_info {
 };
 struct policy_info policies_info(const struct policies *policies, size_t index);
 
-/* The mode that a policy has at that time: "enforce", "audit", or "audit, as enforce_until has passed" and "none, as expires has
- * passed" for people. Static. audit_only: --mode audit. */
+/* The mode that a policy has at that time: "enforce", "audit", or "audit, as enforce_until has passed" and "none, as expires
+ * has passed" for people. Static. audit_only: --mode audit. */
 const char *policies_mode(const struct policies *policies, size_t index, bool audit_only, int64_t now);
 
 /* True if this policy enforces at this time and its rule asks for that action: what the privileged half checks before it
@@ -64,8 +64,8 @@ bool policies_kill(const struct policies *policies, bool audit_only, int64_t now
 
 enum policy_file_kind { POLICY_TRUST_STORE, POLICY_CT_LOGS, POLICY_CRL };
 
-/* A path, relative ones from the directory of the policy file, and the first place that names it. Each path stands here once for
- * each kind. Borrowed from the policies. */
+/* A path, relative ones from the directory of the policy file, and the first place that names it. Each path stands here once
+ * for each kind. Borrowed from the policies. */
 struct policy_need {
 	enum policy_file_kind kind;
 	const char *path;

@@ -20,7 +20,8 @@ struct probes_gate {
 	bool caching;                   /* the kernel can make keys (bpf_loop, 5.17) */
 };
 
-/* Loads the programs and attaches the socket tracker. gate_max: sockets gated at once, reserve included. On failure *ret_error (owned by the caller) says what is missing. */
+/* Loads the programs and attaches the socket tracker. gate_max: sockets gated at once, reserve included. On failure
+ * *ret_error (owned by the caller) says what is missing. */
 int probes_new(uint32_t gate_max, struct probes **ret, char **ret_error);
 void probes_free(struct probes *probes); /* detaches everything */
 

@@ -1,8 +1,9 @@
 /* The contract between the BPF programs and the agent: what lies in the ring buffer and in the shared maps.
  *
  * One verification is one RECORD_VERIFY, followed in the ring (others may lie between) by one RECORD_CERT for each distinct
- * certificate, all with the same id; they are all there when the RECORD_VERIFY can be read. Everything here was read from another process's memory: lengths are bounded by the BPF side, contents are
- * an attacker's. Included by BPF and by user space. */
+ * certificate, all with the same id; they are all there when the RECORD_VERIFY can be read. Everything here was read from
+ * another process's memory: lengths are bounded by the BPF side, contents are an attacker's. Included by BPF and by user
+ * space. */
 #ifndef RECORDS_H
 #define RECORDS_H
 

@@ -1,10 +1,10 @@
-/* What names a verification in the cache of verdicts: a keyed hash of everything that a verdict depends on, but the policies and the time.
- * Two verifications with the same key are judged alike. The probe makes it of what it read, the agent of what it was sent, so
- * that a verdict is only ever remembered for the very bytes that were judged.
+/* What names a verification in the cache of verdicts: a keyed hash of everything that a verdict depends on, but the policies
+ * and the time. Two verifications with the same key are judged alike. The probe makes it of what it read, the agent of what
+ * it was sent, so that a verdict is only ever remembered for the very bytes that were judged.
  *
  * Each certificate has a digest: lengths and form, then its parts, each filled up with zeros to VERDICT_CHUNK bytes. The key
- * is over the record's facts, then the digests of what was presented and of the chain, in order; a chain entry that is the same object as
- * a presented one is its number. The key with the process goes on where that without it ended.
+ * is over the record's facts, then the digests of what was presented and of the chain, in order; a chain entry that is the
+ * same object as a presented one is its number. The key with the process goes on where that without it ended.
  *
  * Shared by BPF and user space. */
 #ifndef VERDICT_KEY_H

@@ -264,10 +264,16 @@ void case_act(const struct bench *bench, struct case_ *c)
 	release(bench, c);
 }
 
+const char *socket_how_name(uint32_t how)
+{
+	static const char *const names[] = {
+		[SOCKET_UNKNOWN] = "unknown", [SOCKET_FD] = "fd", [SOCKET_THREAD] = "thread", [SOCKET_HELLO] = "hello"};
+
+	return how < ARRAY_SIZE(names) ? names[how] : "unknown";
+}
+
 bool case_tell(const struct bench *bench, struct case_ *c)
 {
-	static const char *const how[] = {
-		[SOCKET_UNKNOWN] = "unknown", [SOCKET_FD] = "fd", [SOCKET_THREAD] = "thread", [SOCKET_HELLO] = "hello"};
 	const struct record_verify *verify = &c->capture->verify;
 
 	if (c->verdict.count == 0 && !bench->all_events && is_whole(&c->decoded.facts))
@@ -290,7 +296,7 @@ bool case_tell(const struct bench *bench, struct case_ *c)
 				.build_id_len = c->library.build_id_len,
 				.socket_cookie = verify->socket.cookie,
 				.udp = verify->socket.protocol == IPPROTO_UDP,
-				.socket_how = verify->socket.how < ARRAY_SIZE(how) ? how[verify->socket.how] : "unknown",
+				.socket_how = socket_how_name(verify->socket.how),
 			},
 		.result = c->result,
 		.result_reason = c->result_reason,

@@ -47,6 +47,9 @@ struct case_ {
 	uint64_t latency_verdict_us, latency_action_us;
 };
 
+/* enum socket_how, as events have it: static. */
+const char *socket_how_name(uint32_t how);
+
 /* Takes over capture, and finds the proven path. */
 struct case_ *case_new(const struct bench *bench, struct capture *capture);
 void case_free(struct case_ *c);

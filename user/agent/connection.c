@@ -1,5 +1,5 @@
-/* See connection.h. Owns nothing. The socket is always named by its cookie, so the process only tells where to look: if it has ended,
- * or its number is another's by now, the namespace is found without it. */
+/* See connection.h. Owns nothing. The socket is always named by its cookie, so the process only tells where to look: if it
+ * has ended, or its number is another's by now, the namespace is found without it. */
 #include "connection.h"
 
 #include <errno.h>

@@ -21,8 +21,8 @@ void enforcer_stop(struct enforcer *enforcer);
 /* What is still gated is let go; but if nobody has judged it, with fail: closed, it stays so: judged false. */
 void enforcer_free(struct enforcer *enforcer, bool judged);
 
-/* These policies are in force from now on, until the next; borrowed. The judge is told of the gate, and, unless they are the first, of the
- * connections that are remembered. */
+/* These policies are in force from now on, until the next; borrowed. The judge is told of the gate, and, unless they are the
+ * first, of the connections that are remembered. */
 void enforcer_policies(struct enforcer *enforcer, const struct policies *policies);
 
 /* Answers MESSAGE_PROCESS, MESSAGE_KILL, now or later; does MESSAGE_RELEASE, MESSAGE_FORGET. False: it is none of these. */

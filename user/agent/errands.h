@@ -1,5 +1,5 @@
-/* What workers do for the warden on processes and connections, and who waits for the outcome: for no longer than a hostile process
- * may make everybody else wait. Of one thread. Privileged. */
+/* What workers do for the warden on processes and connections, and who waits for the outcome: for no longer than a hostile
+ * process may make everybody else wait. Of one thread. Privileged. */
 #ifndef ERRANDS_H
 #define ERRANDS_H
 
@@ -35,7 +35,8 @@ struct errand {
 	struct message message; /* the request, and then its answer; the worker's until it is done */
 };
 
-/* answer: MESSAGE_PROCESS_IS or MESSAGE_KILLED. late: it was told before that this takes too long; nobody waits for it any more. */
+/* answer: MESSAGE_PROCESS_IS or MESSAGE_KILLED. late: it was told before that this takes too long; nobody waits for it any
+ * more. */
 typedef void (*errand_told_fn)(void *context, const struct errand *errand, const struct message *answer, bool late);
 
 struct errands;

@@ -33,8 +33,6 @@ static struct address address_of(const struct record_socket *socket, const __u8 
 
 bool gate_tell_timeout(const struct bench *bench, const struct message *message)
 {
-	static const char *const how[] = {
-		[SOCKET_UNKNOWN] = "unknown", [SOCKET_FD] = "fd", [SOCKET_THREAD] = "thread", [SOCKET_HELLO] = "hello"};
 	const struct message_timeout *timeout = &message->timeout;
 	const struct record_socket *socket = &timeout->socket;
 	struct message who = {.tag = MESSAGE_PROCESS,
@@ -48,7 +46,7 @@ bool gate_tell_timeout(const struct bench *bench, const struct message *message)
 			    .exe = known ? who.process.exe : NULL,
 			    .start_ticks = process_ticks(timeout->start_boottime_ns),
 			    .socket_cookie = socket->cookie,
-			    .socket_how = socket->how < ARRAY_SIZE(how) ? how[socket->how] : "unknown",
+			    .socket_how = socket_how_name(socket->how),
 			    .udp = socket->protocol == IPPROTO_UDP},
 		.uid = timeout->uid,
 		.local = address_of(socket, socket->local_ip),

@@ -1,4 +1,5 @@
-/* The policies that the judge judges by, and the roots known with them: taken up at the start, exchanged at a reload, told of. */
+/* The policies that the judge judges by, and the roots known with them: taken up at the start, exchanged at a reload, told
+ * of. */
 #ifndef IN_FORCE_H
 #define IN_FORCE_H
 

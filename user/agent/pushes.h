@@ -17,8 +17,8 @@ struct pushes {
 	uint64_t dropped; /* pushes that the workers could not take: those wait until TCP tries again */
 };
 
-/* While we hold a descriptor of it a socket lives on though its process closes it. So none is taken where no packet waited; and as
- * one may have been on its way in that very moment, it is looked at once more. */
+/* While we hold a descriptor of it a socket lives on though its process closes it. So none is taken where no packet waited;
+ * and as one may have been on its way in that very moment, it is looked at once more. */
 void pushes_release(struct pushes *pushes, struct gate *gate, const struct connection *connection,
 		    const struct record_id *id);
 void pushes_look(struct pushes *pushes, const struct gate *gate);

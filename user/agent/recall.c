@@ -1,5 +1,5 @@
-/* See recall.h. Most connections of a host share a few verifications: each is judged once, and only what is condemned is looked at
- * connection by connection. */
+/* See recall.h. Most connections of a host share a few verifications: each is judged once, and only what is condemned is
+ * looked at connection by connection. */
 #include "recall.h"
 
 #include <errno.h>

@@ -11,7 +11,8 @@ struct recall {
 	int64_t count, at;
 };
 
-/* fd: a memory file of count times struct verified_socket. What was left of an earlier one is given up: these are all that are open now. */
+/* fd: a memory file of count times struct verified_socket. What was left of an earlier one is given up: these are all that
+ * are open now. */
 void recall_begin(struct recall *recall, int fd, int64_t count);
 bool recall_is_under_way(const struct recall *recall);
 /* A slice. One that is condemned and still open is ended, or told of in audit. *ret_forgotten grows by those whose verification

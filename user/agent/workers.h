@@ -1,6 +1,6 @@
-/* A small pool of threads for what a hostile process can make wait as long as it likes: whatever takes a lock that the process may
- * hold (of its socket, of its directory in /proc, of its exec) waits for it uninterruptibly. One thread adds work and takes
- * what is done; the others only see their own work. */
+/* A small pool of threads for what a hostile process can make wait as long as it likes: whatever takes a lock that the
+ * process may hold (of its socket, of its directory in /proc, of its exec) waits for it uninterruptibly. One thread adds
+ * work and takes what is done; the others only see their own work. */
 #ifndef WORKERS_H
 #define WORKERS_H
 
@@ -27,7 +27,8 @@ struct work {
 struct workers;
 
 int workers_new(struct workers **ret);
-/* Ends idle threads, and waits for no other: those keep what is theirs, and go with the process. What was not taken is freed. */
+/* Ends idle threads, and waits for no other: those keep what is theirs, and go with the process. What was not taken is
+ * freed. */
 void workers_free(struct workers *workers);
 
 /* Takes the work, if it is 0. -ENOBUFS: there is too much; -EAGAIN: there is no thread. */

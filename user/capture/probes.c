@@ -31,7 +31,8 @@ struct probes {
 	size_t links_count;
 };
 
-/* libbpf's own complaint, the first of a load, which names the program: the verifier's tens of lines are no message for a user. */
+/* libbpf's own complaint, the first of a load, which names the program: the verifier's tens of lines are no message for a
+ * user. */
 static char libbpf_said[512];
 
 __attribute__((format(printf, 2, 0))) static int libbpf_listen(enum libbpf_print_level level, const char *format,

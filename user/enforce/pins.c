@@ -1,5 +1,5 @@
-/* See pins.h. /sys/fs/bpf/tlswarden/PID-START/{link,pending,released}: START (proc(5), stat field 22) tells a process from a later one with its
- * number. Whoever may write there is root. */
+/* See pins.h. /sys/fs/bpf/tlswarden/PID-START/{link,pending,released}: START (proc(5), stat field 22) tells a process from a
+ * later one with its number. Whoever may write there is root. */
 #include "pins.h"
 
 #include <dirent.h>
@@ -74,7 +74,8 @@ void pins_leave(struct pins *pins)
 	free(pins);
 }
 
-/* Where anybody may write to the BPF file system (it is mounted so unless told otherwise), somebody else may have been first. */
+/* Where anybody may write to the BPF file system (it is mounted so unless told otherwise), somebody else may have been
+ * first. */
 static bool home_is_ours(void)
 {
 	struct stat stat_;
