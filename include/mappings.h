@@ -3,8 +3,7 @@
 #ifndef MAPPINGS_H
 #define MAPPINGS_H
 
-#include <poll.h>
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct mapping {
@@ -22,8 +21,9 @@ struct mappings;
 int mappings_new(struct mappings **ret);
 void mappings_free(struct mappings *mappings);
 
-/* Descriptors to poll for POLLIN, at most count; returns how many. Those beyond are read when another wakes. */
-size_t mappings_poll(const struct mappings *mappings, struct pollfd *ret, size_t count);
+/* Waits until there may be new records, at most some milliseconds after the first of them, or fd is readable: then true. A
+ * host that starts many processes wakes it once for many. */
+bool mappings_wait(struct mappings *mappings, int fd);
 
 /* Reads what is there. Records that the kernel dropped are added up in mappings_lost: then look at /proc again. */
 void mappings_read(struct mappings *mappings, mapping_fn fn, void *context);

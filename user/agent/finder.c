@@ -21,10 +21,7 @@
 #include "mappings.h"
 #include "util.h"
 
-enum {
-	SEEN_MAX = 8192, /* mapped files remembered as done, so that an exec costs nothing; a wrong guess only costs time */
-	PROCESSORS_MAX = 4096,
-};
+enum { SEEN_MAX = 8192 /* mapped files remembered as done, so that an exec costs nothing; a wrong guess only costs time */ };
 
 struct finder {
 	struct probes *probes;
@@ -320,12 +317,9 @@ static void on_mapping(void *context, const struct mapping *mapping)
 
 static void follow(struct finder *finder)
 {
-	struct pollfd polled[PROCESSORS_MAX];
-	size_t count = mappings_poll(finder->mappings, polled + 1, PROCESSORS_MAX - 1);
 	struct message lost = {.tag = MESSAGE_LOST_MAPPINGS};
 
-	polled[0] = (struct pollfd){.fd = finder->stop, .events = POLLIN};
-	for (;;) {
+	do {
 		mappings_read(finder->mappings, on_mapping, finder);
 		if (mappings_lost(finder->mappings) != finder->lost_told) {
 			finder->lost_told = mappings_lost(finder->mappings);
@@ -333,9 +327,7 @@ static void follow(struct finder *finder)
 			message_send(finder->channel, &lost, -1);
 			look_at_processes(finder);
 		}
-		if (poll(polled, count + 1, -1) > 0 && polled[0].revents)
-			return;
-	}
+	} while (!mappings_wait(finder->mappings, finder->stop));
 }
 
 static void *finder_main(void *context)

@@ -1,12 +1,17 @@
-/* perf's MMAP2 records, one ring a processor.
+/* perf's MMAP2 records, one ring a processor, and a bell beside it.
  *
  * Owns the event descriptors and their rings. The records come from the kernel; the path in them is a process's. A ring of
- * RING_PAGES holds some thousand records; beyond that the kernel drops them and says how many. */
+ * RING_PAGES holds some thousand records; beyond that the kernel drops them and says how many.
+ *
+ * Each process that starts maps a dozen files, and perf also records each thread that begins or ends: to be woken for every
+ * one costs a host some 16 µs each (an interrupt to itself, which leaves the guest in a virtual machine). So only the first
+ * record after a silence rings: that is what the second event is for, with a small ring that is never read. Then the bells
+ * are stopped, and the rings are looked at every TICK_MS until QUIET_TICKS of those found nothing. */
 #include "mappings.h"
 
 #include <errno.h>
 #include <linux/perf_event.h>
-#include <stdbool.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -14,21 +19,35 @@
 
 #include "util.h"
 
-enum { RING_PAGES = 128 /* a power of two */, RECORD_MAX = 8192 };
+enum {
+	RING_PAGES = 128, /* powers of two */
+	BELL_PAGES = 1,
+	RECORD_MAX = 8192,
+	TICK_MS = 2,
+	QUIET_TICKS = 32,
+};
 
-struct processor {
+struct ring {
 	int fd;
 	struct perf_event_mmap_page *page;
 	size_t size;
 };
 
+struct processor {
+	struct ring records, bell;
+};
+
 struct mappings {
 	struct processor *processors;
 	size_t count;
+	struct pollfd *polled; /* the caller's, then the bells */
+	bool busy;             /* the bells are stopped */
+	bool fresh;            /* something was read since the last tick */
+	unsigned quiet;        /* ticks that found nothing */
 	uint64_t lost;
 };
 
-static int processor_open(int cpu, struct processor *ret)
+static int ring_open(int cpu, size_t pages, bool wakes, struct ring *ret)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
@@ -37,11 +56,11 @@ static int processor_open(int cpu, struct processor *ret)
 		.mmap = 1,
 		.mmap2 = 1,
 		.watermark = 1,
-		.wakeup_watermark = 1,
+		.wakeup_watermark = wakes ? 1 : UINT32_MAX,
 		.exclude_kernel = 1,
 	};
 	int fd CLEANUP_CLOSE = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-	size_t size = (RING_PAGES + 1) * (size_t)sysconf(_SC_PAGESIZE);
+	size_t size = (pages + 1) * (size_t)sysconf(_SC_PAGESIZE);
 	void *page;
 
 	if (fd < 0)
@@ -49,7 +68,30 @@ static int processor_open(int cpu, struct processor *ret)
 	page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED)
 		return -errno;
-	*ret = (struct processor){.fd = TAKE_FD(fd), .page = page, .size = size};
+	*ret = (struct ring){.fd = TAKE_FD(fd), .page = page, .size = size};
+	return 0;
+}
+
+static void ring_close(struct ring *ring)
+{
+	if (!ring->page)
+		return;
+	munmap(ring->page, ring->size);
+	close(ring->fd);
+}
+
+static int processor_open(int cpu, struct processor *ret)
+{
+	struct processor processor = {};
+	int err = ring_open(cpu, RING_PAGES, false, &processor.records);
+
+	if (!err)
+		err = ring_open(cpu, BELL_PAGES, true, &processor.bell);
+	if (err) {
+		ring_close(&processor.records);
+		return err;
+	}
+	*ret = processor;
 	return 0;
 }
 
@@ -60,6 +102,7 @@ int mappings_new(struct mappings **ret)
 	int err = 0;
 
 	mappings->processors = xcalloc(cpus, sizeof(*mappings->processors));
+	mappings->polled = xcalloc(cpus + 1, sizeof(*mappings->polled));
 	for (long cpu = 0; cpu < cpus && !err; cpu++) {
 		err = processor_open((int)cpu, &mappings->processors[mappings->count]);
 		if (!err)
@@ -82,20 +125,58 @@ void mappings_free(struct mappings *mappings)
 	if (!mappings)
 		return;
 	for (size_t i = 0; i < mappings->count; i++) {
-		munmap(mappings->processors[i].page, mappings->processors[i].size);
-		close(mappings->processors[i].fd);
+		ring_close(&mappings->processors[i].records);
+		ring_close(&mappings->processors[i].bell);
 	}
+	free(mappings->polled);
 	free(mappings->processors);
 	free(mappings);
 }
 
-size_t mappings_poll(const struct mappings *mappings, struct pollfd *ret, size_t count)
+/* What a bell says is not read; room is made for it to ring again. Its wake-ups so far are taken: they are old. */
+static void bells_start(struct mappings *mappings)
 {
-	if (count > mappings->count)
-		count = mappings->count;
-	for (size_t i = 0; i < count; i++)
-		ret[i] = (struct pollfd){.fd = mappings->processors[i].fd, .events = POLLIN};
-	return count;
+	for (size_t i = 0; i < mappings->count; i++) {
+		struct ring *bell = &mappings->processors[i].bell;
+		uint64_t head = __atomic_load_n(&bell->page->data_head, __ATOMIC_ACQUIRE);
+		__atomic_store_n(&bell->page->data_tail, head, __ATOMIC_RELEASE);
+	}
+	poll(mappings->polled + 1, mappings->count, 0);
+	for (size_t i = 0; i < mappings->count; i++)
+		ioctl(mappings->processors[i].bell.fd, PERF_EVENT_IOC_PAUSE_OUTPUT, 0);
+}
+
+static void bells_stop(struct mappings *mappings)
+{
+	for (size_t i = 0; i < mappings->count; i++)
+		ioctl(mappings->processors[i].bell.fd, PERF_EVENT_IOC_PAUSE_OUTPUT, 1);
+}
+
+static bool tick_wait(struct mappings *mappings)
+{
+	mappings->quiet = mappings->fresh ? 0 : mappings->quiet + 1;
+	mappings->fresh = false;
+	if (mappings->quiet < QUIET_TICKS)
+		return poll(mappings->polled, 1, TICK_MS) > 0;
+	/* What came until the bells were on again is read once more. */
+	bells_start(mappings);
+	mappings->busy = false;
+	return false;
+}
+
+bool mappings_wait(struct mappings *mappings, int fd)
+{
+	mappings->polled[0] = (struct pollfd){.fd = fd, .events = POLLIN};
+	if (mappings->busy)
+		return tick_wait(mappings);
+	for (size_t i = 0; i < mappings->count; i++)
+		mappings->polled[i + 1] = (struct pollfd){.fd = mappings->processors[i].bell.fd, .events = POLLIN};
+	if (poll(mappings->polled, mappings->count + 1, -1) > 0 && mappings->polled[0].revents)
+		return true;
+	bells_stop(mappings);
+	mappings->busy = true;
+	mappings->quiet = 0;
+	return false;
 }
 
 /* The body of PERF_RECORD_MMAP2 as perf_event_open(2) gives it, up to the file's name. */
@@ -136,43 +217,44 @@ static void record_handle(struct mappings *mappings, char *record, size_t size, 
 }
 
 /* Copies out of the ring, which a record may wrap around in. */
-static void ring_copy(const struct processor *processor, uint64_t at, void *ret, size_t len)
+static void ring_copy(const struct ring *ring, uint64_t at, void *ret, size_t len)
 {
-	const char *data = (const char *)processor->page + processor->page->data_offset;
-	size_t size = processor->page->data_size, offset = at % size;
+	const char *data = (const char *)ring->page + ring->page->data_offset;
+	size_t size = ring->page->data_size, offset = at % size;
 	size_t first = len < size - offset ? len : size - offset;
 
 	memcpy(ret, data + offset, first);
 	memcpy((char *)ret + first, data, len - first);
 }
 
-static void processor_read(struct mappings *mappings, struct processor *processor, mapping_fn fn, void *context)
+static void ring_read(struct mappings *mappings, struct ring *ring, mapping_fn fn, void *context)
 {
-	uint64_t head = __atomic_load_n(&processor->page->data_head, __ATOMIC_ACQUIRE);
-	uint64_t tail = processor->page->data_tail;
+	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
+	uint64_t tail = ring->page->data_tail;
 	_Alignas(8) char record[RECORD_MAX];
 	struct perf_event_header header;
 
+	mappings->fresh |= tail < head;
 	while (tail < head) {
-		ring_copy(processor, tail, &header, sizeof(header));
+		ring_copy(ring, tail, &header, sizeof(header));
 		if (header.size < sizeof(header) || header.size > head - tail)
 			break; /* cannot be; taking up again at head is all that is left */
 		if (header.size <= sizeof(record)) {
-			ring_copy(processor, tail, record, header.size);
+			ring_copy(ring, tail, record, header.size);
 			record_handle(mappings, record, header.size, fn, context);
 		} else {
 			mappings->lost++;
 		}
 		tail += header.size;
-		__atomic_store_n(&processor->page->data_tail, tail, __ATOMIC_RELEASE);
+		__atomic_store_n(&ring->page->data_tail, tail, __ATOMIC_RELEASE);
 	}
-	__atomic_store_n(&processor->page->data_tail, head, __ATOMIC_RELEASE);
+	__atomic_store_n(&ring->page->data_tail, head, __ATOMIC_RELEASE);
 }
 
 void mappings_read(struct mappings *mappings, mapping_fn fn, void *context)
 {
 	for (size_t i = 0; i < mappings->count; i++)
-		processor_read(mappings, &mappings->processors[i], fn, context);
+		ring_read(mappings, &mappings->processors[i].records, fn, context);
 }
 
 uint64_t mappings_lost(const struct mappings *mappings)
