@@ -11,7 +11,7 @@ SHELL := /bin/bash
 BUILD ?= build
 PREFIX ?= /usr
 DESTDIR ?=
-VERSION := 0.3.0
+VERSION := 0.4.0
 CC := gcc
 CLANG := clang
 BPFTOOL = $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
@@ -49,7 +49,7 @@ SKEL := $(BUILD)/warden.skel.h
 PROGRAM := $(BUILD)/tlswarden
 BENCH := $(BUILD)/bench/handshake $(BUILD)/bench/transfer $(BUILD)/bench/empty $(BUILD)/bench/rules
 
-.PHONY: all deps program run test test-unit test-live test-gate test-kernels demo bench lint fuzz fuzz-corpus coverage install uninstall clean help
+.PHONY: all deps program run test test-unit test-live test-gate test-kernels test-libraries demo bench lint fuzz fuzz-corpus coverage install uninstall clean help
 all:  ## install what is missing (as root), then build the program
 	$(Q)tests/deps build
 	$(Q)$(MAKE) program
@@ -66,14 +66,14 @@ $(PROGRAM): $(BUILD)/user/main.o $(OBJ)
 	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 # The version is in these.
-$(BUILD)/user/main.o $(BUILD)/user/agent/judge.o: Makefile
+$(BUILD)/user/main.o $(BUILD)/user/agent/judge.o $(BUILD)/user/agent/standing.o: Makefile
 
 $(BUILD)/user/%.o: user/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 # --- BPF ------------------------------------------------------------------------------------------------------------
-$(BUILD)/warden.bpf.o: bpf/warden.bpf.c $(wildcard bpf/*.h) $(addprefix include/,records.h layout.h gate_maps.h siphash.h verdict_key.h)
+$(BUILD)/warden.bpf.o: bpf/warden.bpf.c $(wildcard bpf/*.h) $(addprefix include/,records.h spread.h check.h layout.h gate_maps.h siphash.h verdict_key.h)
 	@mkdir -p $(@D)
 	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
@@ -106,6 +106,13 @@ test-kernels:  ## the agent on the kernels of SUITES, Debian's, in QEMU (as root
 	$(Q)tests/deps build kernels
 	$(Q)$(MAKE) program $(BUILD)/fixtures/.done
 	$(Q)BUILD='$(abspath $(BUILD))' tests/kernels/run $(SUITES)
+
+STORM ?= 300
+HEAVY ?= yes
+test-libraries:  ## clients of the suites in containers, a storm of processes, 32-bit code; HEAVY=: without Go, Java and 1,000 rounds (as root, 10 minutes)
+	$(Q)tests/deps build test libraries $(if $(HEAVY),heavy)
+	$(Q)$(MAKE) program $(BUILD)/fixtures/.done
+	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) tests/libraries/run.py --storm $(STORM) $(if $(HEAVY),--heavy) $(SUITES)
 
 demo:  ## the 1.1.1.1 incident, played in a network namespace (as root)
 	$(Q)tests/deps build test
@@ -140,7 +147,7 @@ bench:  ## what many rules cost; handshakes without the agent and with it; the g
 	$(Q)$(BUILD)/bench/rules
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
 	$(Q)$(PYTHON) tests/bench/gate.py --build $(BUILD)
-	$(Q)$(PYTHON) tests/bench/gate_clients.py --build $(BUILD) --rounds 5 --count 60 --crowds curl wget python asyncio kdig
+	$(Q)$(PYTHON) tests/bench/gate_clients.py --build $(BUILD) --rounds 5
 
 $(BUILD)/bench/handshake $(BUILD)/bench/transfer: $(BUILD)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)

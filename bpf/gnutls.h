@@ -7,11 +7,9 @@
 #ifndef GNUTLS_H
 #define GNUTLS_H
 
+#include "gnutls_session.h"
+
 enum {
-	GNUTLS_CRD_CERTIFICATE = 1,
-	GNUTLS_SERVER = 1,
-	GNUTLS_CLIENT = 2,
-	GNUTLS_NAME_DNS = 1, /* gnutls_server_name_set */
 	GNUTLS_DT_DNS_HOSTNAME = 1,
 	GNUTLS_DT_IP_ADDRESS = 4, /* gnutls_typed_vdata_st.type */
 	TYPED_VDATA_BYTES = 24,
@@ -37,56 +35,31 @@ static __always_inline struct session_state *session_of(__u64 thread, __u64 sess
 	return bpf_map_lookup_elem(&sessions, &key);
 }
 
-/* Too large for the stack, and a map's value must come from somewhere. */
-static const struct session_state session_blank;
-
 static __always_inline struct session_state *session_make(__u64 thread, __u64 session)
 {
 	struct session_key key = {.tgid = thread >> 32, .session = session};
 	struct session_state *state = bpf_map_lookup_elem(&sessions, &key);
 
 	if (!state) {
-		bpf_map_update_elem(&sessions, &key, &session_blank, BPF_ANY);
+		struct session_state fresh = {};
+		bpf_map_update_elem(&sessions, &key, &fresh, BPF_ANY);
 		state = bpf_map_lookup_elem(&sessions, &key);
 	}
 	return state;
 }
 
 SEC("uprobe")
-int gnutls_server_name(struct pt_regs *ctx)
-{
-	__u64 thread = bpf_get_current_pid_tgid(), name = PT_REGS_PARM3(ctx), len = PT_REGS_PARM4(ctx);
-	struct session_state *state;
-
-	if ((int)PT_REGS_PARM2(ctx) != GNUTLS_NAME_DNS || !name)
-		return 0;
-	state = session_make(thread, PT_REGS_PARM1(ctx));
-	if (!state)
-		return 0;
-	__builtin_memset(state->server_name, 0, sizeof(state->server_name));
-	barrier_var(len);
-	if (len > NAME_MAX_BYTES - 1)
-		len = NAME_MAX_BYTES - 1;
-	bpf_probe_read_user(state->server_name, len, (void *)name);
-	return 0;
-}
-
-/* Knows by its address whether the pull function is the library's own: only then is the transport pointer the fd. */
-static __always_inline bool pull_is_own(const struct gnutls_layout *at, __u64 session, __u64 ip)
-{
-	__s64 distance = read_u64(session + at->session_pull) - ip;
-	return distance >= at->text_start && distance < at->text_end;
-}
-
-SEC("uprobe")
 int gnutls_handshake_begin(struct pt_regs *ctx)
 {
 	__u64 thread = bpf_get_current_pid_tgid(), session = PT_REGS_PARM1(ctx);
-	struct gnutls_call *call = gnutls_call_begin(thread);
 	__u32 library = library_of(ctx);
 	struct library_layout *layout = bpf_map_lookup_elem(&layouts, &library);
 	struct session_state *state;
+	struct gnutls_call *call;
 
+	if (checked(ctx, CHECK_GNUTLS_HANDSHAKE))
+		return 0;
+	call = gnutls_call_begin(thread);
 	if (!call)
 		return 0;
 	call->handshake = session;
@@ -94,16 +67,12 @@ int gnutls_handshake_begin(struct pt_regs *ctx)
 	if (!layout || layout->kind != LIBRARY_GNUTLS)
 		return 0;
 	state = session_make(thread, session);
-	if (state)
-		state->own_pull = pull_is_own(&layout->gnutls, session, PT_REGS_IP(ctx));
-	return 0;
-}
-
-static __always_inline __u64 auth_info_of(const struct gnutls_layout *at, __u64 session)
-{
-	if (read_u32(session + at->session_auth_type) != GNUTLS_CRD_CERTIFICATE)
+	if (!state)
 		return 0;
-	return read_u64(session + at->session_auth_info);
+	/* Only with the library's own pull function is the transport pointer the fd. */
+	state->entry = PT_REGS_IP(ctx);
+	state->own_pull = is_own_function(&layout->gnutls, state->entry, read_u64(session + layout->gnutls.session_pull));
+	return 0;
 }
 
 static __always_inline struct cert_source presented_source(__u64 list, __u32 i)
@@ -118,7 +87,7 @@ static __always_inline struct cert_source presented_source(__u64 list, __u32 i)
 
 static __always_inline void presented_list(const struct gnutls_layout *at, __u64 auth_info, struct record_verify *record)
 {
-	__u32 count = read_u32(auth_info + at->auth_count);
+	__u32 count = auth_info ? read_u32(auth_info + at->auth_count) : 0;
 
 	if (count > PRESENTED_MAX)
 		record->flags |= VERIFY_TRUNCATED;
@@ -220,8 +189,8 @@ static __always_inline void gnutls_session_read(const struct gnutls_layout *at, 
 
 	record->session = session;
 	record->role = entity == GNUTLS_CLIENT ? ROLE_CLIENT : entity == GNUTLS_SERVER ? ROLE_SERVER : ROLE_UNKNOWN;
-	if (state)
-		__builtin_memcpy(record->server_name, state->server_name, NAME_MAX_BYTES);
+	record->flags |= session_flags(at, session);
+	session_name(at, session, record->server_name);
 	session_socket(at, session, state, received, &record->socket);
 }
 
@@ -260,17 +229,56 @@ static __always_inline bool gnutls_finish(struct pt_regs *ctx, const struct gnut
 	return sent;
 }
 
+/* Of a handshake that has ended without a verification: one may follow, or an earlier one counts, or an application's own
+ * function has decided. */
+static __always_inline __u32 unverified_flags(const struct gnutls_layout *at, __u64 session,
+					      const struct session_state *state, bool resumed)
+{
+	__u64 function = verifier_of(at, session);
+
+	if (!function)
+		return VERIFY_NONE_YET;
+	return resumed && state && verifier_verifies(at, state->entry, function) ? 0 : VERIFY_CUSTOM;
+}
+
+static __always_inline void gnutls_unverified(struct pt_regs *ctx, const struct record_head *head,
+					      const struct gnutls_layout *at, __u64 session, struct session_state *state,
+					      bool keyed)
+{
+	__u8 kind = BARE_UNKNOWN;
+	bool bare = session_bare(at, session, &kind);
+	struct received received = {};
+	struct record_verify *draft;
+
+	if (bare) {
+		COUNT(no_certificate);
+		if (!session_expects(at, session))
+			return;
+	}
+	received_snapshot(head->id.pid_tgid, &received);
+	draft = verify_begin(head);
+	if (!draft)
+		return;
+	gnutls_session_read(at, session, state, &received, draft);
+	draft->flags |= bare ? VERIFY_BARE : unverified_flags(at, session, state, draft->flags & VERIFY_RESUMED);
+	draft->bare = bare ? kind : 0;
+	if (state)
+		state->told_random = session_handshake(at, session);
+	if (gnutls_finish(ctx, at, bare ? 0 : auth_info_of(at, session), draft, keyed, false) && state)
+		state->pending = draft->flags & VERIFY_NONE_YET ? 1 : 0;
+}
+
 static __always_inline int gnutls_handshake_return(struct pt_regs *ctx, bool keyed)
 {
-	__u64 thread = bpf_get_current_pid_tgid(), session, auth_info;
+	__u64 thread = bpf_get_current_pid_tgid(), session, random;
 	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
 	const struct gnutls_layout *at;
 	struct library_layout *layout;
-	struct received received = {};
 	struct session_state *state;
-	struct record_verify *draft;
 	struct record_head head;
 
+	if (checked(ctx, 0))
+		return 0;
 	if (!call || !call->handshake) {
 		COUNT(lost_call);
 		return 0;
@@ -279,31 +287,21 @@ static __always_inline int gnutls_handshake_return(struct pt_regs *ctx, bool key
 	bpf_map_delete_elem(&gnutls_calls, &thread);
 	if ((int)PT_REGS_RC(ctx) != 0) /* again, interrupted, a warning, or failed */
 		return 0;
-	state = session_of(thread, session);
-	if (state && state->verified) {
-		state->verified = 0;
-		return 0;
-	}
 	layout = layout_of(ctx, LIBRARY_GNUTLS, &head);
 	if (!layout)
 		return 0;
 	at = &layout->gnutls;
-	auth_info = auth_info_of(at, session);
-	if (!auth_info || !read_u32(auth_info + at->auth_count)) {
-		COUNT(no_certificate);
+	state = session_of(thread, session);
+	if (state && state->verified) {
+		state->verified = 0;
+		verifier_note(at, session, state->entry);
 		return 0;
 	}
 	/* After a false start the handshake ends twice. */
-	if (state && state->verified_random && state->verified_random == session_handshake(at, session))
+	random = session_handshake(at, session);
+	if (state && random && state->told_random == random)
 		return 0;
-	received_snapshot(thread, &received);
-	draft = verify_begin(&head);
-	if (!draft)
-		return 0;
-	gnutls_session_read(at, session, state, &received, draft);
-	draft->flags |= VERIFY_NONE_YET;
-	if (gnutls_finish(ctx, at, auth_info, draft, keyed, false) && state)
-		state->pending = 1;
+	gnutls_unverified(ctx, &head, at, session, state, keyed);
 	return 0;
 }
 
@@ -319,12 +317,67 @@ int gnutls_handshake_end_plain(struct pt_regs *ctx)
 	return gnutls_handshake_return(ctx, false);
 }
 
+/* gnutls_reauth: a server has asked for the client's certificate after the handshake (RFC 8446 4.6.2). Nothing is told of a
+ * client that has shown one. */
+SEC("uprobe")
+int gnutls_reauth_begin(struct pt_regs *ctx)
+{
+	struct gnutls_call *call;
+
+	if (checked(ctx, CHECK_GNUTLS_REAUTH))
+		return 0;
+	call = gnutls_call_begin(bpf_get_current_pid_tgid());
+	if (call)
+		call->handshake = PT_REGS_PARM1(ctx);
+	return 0;
+}
+
+static __always_inline int gnutls_reauth_return(struct pt_regs *ctx, bool keyed)
+{
+	__u64 thread = bpf_get_current_pid_tgid(), session;
+	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
+	const struct gnutls_layout *at;
+	struct library_layout *layout;
+	struct session_state *state;
+	struct record_head head;
+
+	if (checked(ctx, 0) || !call || !call->handshake)
+		return 0;
+	session = call->handshake;
+	bpf_map_delete_elem(&gnutls_calls, &thread);
+	layout = layout_of(ctx, LIBRARY_GNUTLS, &head);
+	if ((int)PT_REGS_RC(ctx) != 0 || !layout)
+		return 0;
+	at = &layout->gnutls;
+	state = session_of(thread, session);
+	if (state && state->verified)
+		state->verified = 0;
+	else if (read_u32(session + at->session_entity) == GNUTLS_SERVER)
+		gnutls_unverified(ctx, &head, at, session, state, keyed);
+	return 0;
+}
+
+SEC("uretprobe")
+int gnutls_reauth_end(struct pt_regs *ctx)
+{
+	return gnutls_reauth_return(ctx, true);
+}
+
+SEC("uretprobe")
+int gnutls_reauth_end_plain(struct pt_regs *ctx)
+{
+	return gnutls_reauth_return(ctx, false);
+}
+
 SEC("uprobe")
 int gnutls_verify_begin(struct pt_regs *ctx)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
-	struct gnutls_call *call = gnutls_call_begin(thread);
+	struct gnutls_call *call;
 
+	if (checked(ctx, CHECK_GNUTLS_VERIFY_PEERS))
+		return 0;
+	call = gnutls_call_begin(thread);
 	if (!call)
 		return 0;
 	call->verify = PT_REGS_PARM1(ctx);
@@ -336,33 +389,32 @@ int gnutls_verify_begin(struct pt_regs *ctx)
 	return 0;
 }
 
-static __always_inline void gnutls_record(struct pt_regs *ctx, const struct record_head *head,
+/* False: there was no certificate to verify. */
+static __always_inline bool gnutls_record(struct pt_regs *ctx, const struct record_head *head,
 					  const struct gnutls_layout *at, const struct gnutls_call *call,
 					  struct session_state *state, bool keyed)
 {
-	__u64 auth_info = auth_info_of(at, call->verify);
 	bool awaited = state && state->pending;
 	struct record_verify *draft;
+	__u8 kind;
 
+	if (session_bare(at, call->verify, &kind))
+		return false;
 	if (state) {
 		state->pending = 0;
-		state->verified_random = session_handshake(at, call->verify);
-	}
-
-	if (!auth_info || !read_u32(auth_info + at->auth_count)) {
-		COUNT(no_certificate);
-		return;
+		state->told_random = session_handshake(at, call->verify);
 	}
 	draft = verify_begin(head);
 	if (!draft)
-		return;
+		return true;
 	draft->result = (int)PT_REGS_RC(ctx);
 	draft->error = call->status ? read_u32(call->status) : 0;
 	if (call->handshake != call->verify)
 		draft->flags |= VERIFY_AFTER;
 	vdata_read(call->data, call->elements, draft);
 	gnutls_session_read(at, call->verify, state, &call->received, draft);
-	gnutls_finish(ctx, at, auth_info, draft, keyed, awaited);
+	gnutls_finish(ctx, at, auth_info_of(at, call->verify), draft, keyed, awaited);
+	return true;
 }
 
 static __always_inline int gnutls_verify_return(struct pt_regs *ctx, bool keyed)
@@ -373,16 +425,16 @@ static __always_inline int gnutls_verify_return(struct pt_regs *ctx, bool keyed)
 	struct session_state *state;
 	struct record_head head;
 
+	if (checked(ctx, 0))
+		return 0;
 	if (!call || !call->verify) {
 		COUNT(lost_call);
 		return 0;
 	}
 	state = session_make(thread, call->verify);
-	if (state)
-		state->verified = call->handshake == call->verify;
 	layout = layout_of(ctx, LIBRARY_GNUTLS, &head);
-	if (layout)
-		gnutls_record(ctx, &head, &layout->gnutls, call, state, keyed);
+	if (layout && gnutls_record(ctx, &head, &layout->gnutls, call, state, keyed) && state)
+		state->verified = call->handshake == call->verify;
 	if (call->handshake)
 		call->verify = 0;
 	else
@@ -410,6 +462,8 @@ int gnutls_session_end(struct pt_regs *ctx)
 	struct session_state *state = bpf_map_lookup_elem(&sessions, &key);
 	struct record_closed *record;
 
+	if (checked(ctx, CHECK_GNUTLS_DEINIT))
+		return 0;
 	if (!state)
 		return 0;
 	if (state->pending) {

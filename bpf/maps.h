@@ -7,7 +7,7 @@ enum {
 	CALL_DEPTH = 4,       /* nested verifications of a thread (CRL paths); a deeper one is lost_call */
 	THREADS_MAX = 65536,  /* threads whose last socket is remembered; beyond it the least recent goes */
 	CALLS_MAX = 16384,    /* verifications under way at once; beyond it the least recent becomes lost_call */
-	SESSIONS_MAX = 16384, /* GnuTLS sessions remembered; beyond it the least recent loses its server name */
+	SESSIONS_MAX = 16384, /* GnuTLS sessions remembered; the least recent beyond it may be told of twice */
 	DRAFTS_MAX = 1024,    /* records being made at once; beyond it lost_verify */
 	RING_BYTES = 16 << 20,
 };
@@ -54,8 +54,8 @@ struct session_state {
 	__u32 pending;  /* a VERIFY_NONE_YET record was sent */
 	__u32 own_pull; /* reads with the library's own pull function: its transport pointer is the fd */
 	__u32 pad;
-	__u64 verified_random; /* the beginning of our own, of the handshake that was verified last */
-	char server_name[NAME_MAX_BYTES];
+	__u64 entry;       /* where the probe sits in gnutls_handshake: tells the library's own functions */
+	__u64 told_random; /* the beginning of our own, of the handshake that was told of last */
 };
 
 struct {

@@ -1,7 +1,8 @@
 /* OpenSSL: X509_verify_cert(X509_STORE_CTX *), at its return.
  *
- * libssl calls it for every peer certificate. The X509_STORE_CTX has what was presented (untrusted), the chain built, the
- * error; among its ex_data is the SSL, which has the rest. Without an SSL it is no handshake: counted, not judged. */
+ * libssl calls it for every peer certificate, unless a session is resumed or the application verifies by itself: see
+ * finished.h. The X509_STORE_CTX has what was presented (untrusted), the chain built, the error; among its ex_data is the
+ * SSL, which has the rest. Without an SSL it is no handshake: counted, not judged. */
 #ifndef OPENSSL_H
 #define OPENSSL_H
 
@@ -11,7 +12,21 @@ enum {
 	BIO_TYPE_FD = 0x0504,
 	BIO_TYPE_DGRAM = 0x0515, /* UDP: its descriptor is no TCP socket, and that settles it */
 	VERIFY_MODE_MAX = 0x1f,
+	TOLD_MAX = 16384, /* verifications whose handshake is not over; the oldest may be told of twice beyond it */
 };
+
+struct connection_key {
+	__u64 tgid;
+	__u64 ssl;
+};
+
+/* Verifications that were told of, and the handshake they belong to: by its random's first bytes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TOLD_MAX);
+	__type(key, struct connection_key);
+	__type(value, __u64);
+} told SEC(".maps");
 
 SEC("uprobe")
 int openssl_verify(struct pt_regs *ctx)
@@ -19,6 +34,8 @@ int openssl_verify(struct pt_regs *ctx)
 	__u64 thread = bpf_get_current_pid_tgid(), sp = PT_REGS_SP(ctx);
 	struct openssl_call *call = bpf_map_lookup_elem(&openssl_calls, &thread);
 
+	if (checked(ctx, CHECK_X509_VERIFY_CERT))
+		return 0;
 	if (!call) {
 		struct openssl_call fresh = {};
 		bpf_map_update_elem(&openssl_calls, &thread, &fresh, BPF_ANY);
@@ -88,6 +105,8 @@ static __always_inline bool is_ssl(const struct openssl_layout *at, __u64 object
 {
 	__u32 version = read_u32(object + at->ssl_version);
 
+	if (at->ssl_type != OFFSET_NONE && read_u32(object + at->ssl_type) != 0)
+		return false; /* QUIC: what it has inside is the one that verifies */
 	return ((version >= 0x0300 && version <= 0x0304) || version == 0xfeff || version == 0xfefd || version == 0x0100) &&
 	       read_u32(object + at->ssl_server) <= 1 && read_u32(object + at->ssl_verify_mode) <= VERIFY_MODE_MAX &&
 	       read_u64(object + at->ssl_rbio) != 0;
@@ -151,17 +170,14 @@ static __always_inline bool x509_keying(const struct openssl_layout *at, __u64 x
 	return keying_cert(k, &source);
 }
 
-/* Fills the lists of record. */
-static __noinline void chains_list(const struct openssl_layout *at, __u64 store_ctx, struct record_verify *record)
+/* list: a stack. It begins with the leaf; but an application's own may not, nor does the one that a server keeps. */
+static __always_inline void presented_fill(const struct openssl_layout *at, __u64 leaf, __u64 list,
+					   struct record_verify *record)
 {
-	struct stack_view presented = stack_read(at, read_u64(store_ctx + at->ctx_untrusted));
-	struct stack_view chain = stack_read(at, read_u64(store_ctx + at->ctx_chain));
-	__u64 leaf = read_u64(store_ctx + at->ctx_cert);
-
-	/* libssl's list begins with the leaf; an application's own may not. */
+	struct stack_view presented = stack_read(at, list);
 	__u32 shift = leaf && (!presented.count || read_u64(presented.data) != leaf);
 
-	if (presented.count + shift > PRESENTED_MAX || chain.count > CHAIN_MAX)
+	if (presented.count + shift > PRESENTED_MAX)
 		record->flags |= VERIFY_TRUNCATED;
 	for (__u32 i = 0; i < PRESENTED_MAX; i++) {
 		__u64 x509 = 0;
@@ -174,6 +190,16 @@ static __noinline void chains_list(const struct openssl_layout *at, __u64 store_
 		record->presented_object[i] = x509;
 		record->presented = i + 1;
 	}
+}
+
+/* Fills the lists of record. */
+static __noinline void chains_list(const struct openssl_layout *at, __u64 store_ctx, struct record_verify *record)
+{
+	struct stack_view chain = stack_read(at, read_u64(store_ctx + at->ctx_chain));
+
+	presented_fill(at, read_u64(store_ctx + at->ctx_cert), read_u64(store_ctx + at->ctx_untrusted), record);
+	if (chain.count > CHAIN_MAX)
+		record->flags |= VERIFY_TRUNCATED;
 	for (__u32 i = 0; i < CHAIN_MAX; i++) {
 		__u64 x509 = i < chain.count ? read_u64(chain.data + i * 8) : 0;
 		if (!x509)
@@ -282,6 +308,8 @@ static __noinline void ssl_read_facts(const struct openssl_layout *at, __u64 ssl
 	record->role = read_u32(ssl + at->ssl_server) ? ROLE_SERVER : ROLE_CLIENT;
 	record->verify_mode = read_u32(ssl + at->ssl_verify_mode);
 	text_copy(record->server_name, read_u64(ssl + at->ssl_server_name));
+	if (at->ssl_early != OFFSET_NONE && read_u32(ssl + at->ssl_early))
+		record->flags |= VERIFY_EARLY;
 	ssl_socket(at, ssl, received, &record->socket);
 }
 
@@ -308,6 +336,11 @@ static __always_inline void openssl_record(struct pt_regs *ctx, const struct rec
 		return;
 	draft->result = (int)PT_REGS_RC(ctx);
 	draft->error = read_u32(store_ctx + at->ctx_error);
+	/* A raw public key (RFC 7250). */
+	if (!read_u64(store_ctx + at->ctx_cert)) {
+		draft->flags |= VERIFY_BARE;
+		draft->bare = BARE_RAW_KEY;
+	}
 	ssl_read_facts(at, ssl, received, draft);
 	host_read(at, read_u64(store_ctx + at->ctx_param), draft);
 	chains_list(at, store_ctx, draft);
@@ -324,6 +357,24 @@ static __always_inline void openssl_record(struct pt_regs *ctx, const struct rec
 	verify_end(head->id.pid_tgid);
 }
 
+/* Names the handshake within its connection; 0: not known. */
+static __always_inline __u64 ssl_handshake(const struct openssl_layout *at, __u64 ssl)
+{
+	__u64 random = ssl_random(at, ssl, false);
+
+	return random ? read_u64(random) : 0;
+}
+
+/* For finished.h, which else would tell of it. */
+static __always_inline void told_note(const struct openssl_layout *at, __u64 thread, __u64 ssl)
+{
+	struct connection_key key = {.tgid = thread >> 32, .ssl = ssl};
+	__u64 handshake = ssl_handshake(at, ssl);
+
+	if (at->ssl_session != OFFSET_NONE)
+		bpf_map_update_elem(&told, &key, &handshake, BPF_ANY);
+}
+
 static __always_inline int openssl_return(struct pt_regs *ctx, bool keyed)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
@@ -333,6 +384,8 @@ static __always_inline int openssl_return(struct pt_regs *ctx, bool keyed)
 	struct record_head head;
 	__u64 store_ctx = call ? call_pop(call, PT_REGS_SP(ctx), &received) : 0, ssl;
 
+	if (checked(ctx, 0))
+		return 0;
 	if (!store_ctx) {
 		COUNT(lost_call);
 		return 0;
@@ -347,6 +400,7 @@ static __always_inline int openssl_return(struct pt_regs *ctx, bool keyed)
 		COUNT(not_tls);
 		return 0;
 	}
+	told_note(&layout->openssl, thread, ssl);
 	openssl_record(ctx, &head, &layout->openssl, store_ctx, ssl, &received, keyed);
 	return 0;
 }

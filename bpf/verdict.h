@@ -139,7 +139,8 @@ static __noinline bool keying_end(struct keying *k, const struct record_verify *
 	ret->general = siphash_end(&general);
 	verdict_key_process(&k->whole, record);
 	ret->own = siphash_end(&k->whole);
-	ret->presented_bytes = k->presented_bytes;
+	/* What a resumed session goes on with was not received now. */
+	ret->presented_bytes = record->flags & VERIFY_RESUMED ? 0 : k->presented_bytes;
 	return yes();
 }
 

@@ -24,6 +24,7 @@
 #include "layout.h"
 #include "gate_maps.h"
 #include "verdict_key.h"
+#include "check.h"
 #include "maps.h"
 
 /* Kernels before 5.15 have no probe cookies: the agent then loads these programs once a library, and sets this. */
@@ -41,12 +42,14 @@ static __always_inline __u32 library_of(void *ctx)
 	return fixed_library >= 0 ? (__u32)fixed_library : (__u32)bpf_get_attach_cookie(ctx);
 }
 
+#include "checked.h"
 #include "hello.h"
 #include "socket.h"
 #include "chain.h"
 #include "gate.h"
 #include "verdict.h"
 #include "openssl.h"
+#include "finished.h"
 #include "gnutls.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -18,6 +18,8 @@ struct agent_options {
 	const char *anchors;                /* PEM file with the roots known; NULL: the system's, if it is there */
 	bool fail_closed;                   /* what is gated stays so without a verdict, and is ended when its time is up */
 	uint32_t gate_timeout_ms, gate_max; /* until then a verdict must be there; sockets gated at once */
+	const char *control;                /* socket that `status` and `coverage` ask; NULL: none */
+	bool control_named;                 /* somebody said so: it must be had */
 	const char *user;                   /* account of the unprivileged half; NULL: see sandbox_user */
 	bool learn; /* no events: what is verified is collected, and written as a policy at the end to output, a new file */
 	uint64_t learn_seconds; /* then it ends by itself; 0: it does not */

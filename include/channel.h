@@ -16,7 +16,8 @@
 enum message_tag {
 	/* warden → judge */
 	MESSAGE_LIBRARY = 1, /* library: attached in that slot */
-	MESSAGE_UNSUPPORTED, /* library: path, text says why not */
+	MESSAGE_UNSUPPORTED, /* library: path, text says why not; or why its probes are not to be trusted */
+	MESSAGE_DETACHED,    /* library: nothing maps it any more, its slot is free */
 	MESSAGE_STARTED,     /* every probe that start-up can attach is attached; number: how many libraries */
 	MESSAGE_POLICIES,    /* fd: a memory file (policy_pack.h) with policies that the warden could parse; no other is sent
 	                          * before its answer, MESSAGE_POLICIES_TAKEN */

@@ -12,5 +12,7 @@ int cmd_explain(int argc, char **argv);
 int cmd_pin(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_learn(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_coverage(int argc, char **argv);
 
 #endif

@@ -4,11 +4,14 @@
 
 #include "agent.h"
 
+extern const char config_usual_path[];
+
 /* Values of the file, owned; a command line option goes before each. */
 struct config {
 	char **policies;
 	size_t policy_count;
 	char *output, *anchors, *user; /* or NULL */
+	char *control;                 /* likewise; "none": none is wanted */
 	bool has_events, all_events;
 	bool audit_only;
 	bool certificates;

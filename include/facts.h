@@ -20,8 +20,13 @@ enum verify_result {
 	VERIFY_FAILED,
 	VERIFY_FAILED_IGNORED, /* it failed, and the process went on */
 	VERIFY_OFF,            /* nobody asked for a verification */
+	VERIFY_BY_CALLBACK,    /* the application's own function decided; the library's verification was never called */
+	VERIFY_NO_CERTIFICATE, /* the peer showed none: see proof */
 	VERIFY_PENDING, /* GnuTLS: the handshake is over and the application may still verify: `verified` is not judged */
 };
+
+/* What a peer proved itself by. */
+enum peer_proof { PROOF_CERTIFICATE, PROOF_UNKNOWN, PROOF_PSK, PROOF_RAW_KEY, PROOF_ANONYMOUS };
 
 enum { FACTS_CERTS_MAX = 32, FACTS_BESIDE_MAX = FACTS_CERTS_MAX };
 
@@ -41,6 +46,9 @@ struct facts {
 	enum verify_result verify;
 	int verify_code;           /* OpenSSL's X509_V_ERR_*, or GnuTLS's status bits; 0 if fine */
 	const char *verify_mode;   /* "peer", "none", "unknown": static */
+	enum peer_proof proof;     /* other than a certificate: only with VERIFY_NO_CERTIFICATE */
+	bool resumed;              /* of an earlier session, whose certificates and result these are */
+	bool early_data;           /* sent (by a client) or taken (by a server) before anything could be judged */
 	const char *server_name;   /* SNI, or NULL; escaped */
 	const char *expected_host; /* what the application told the library to check, or NULL; escaped */
 	struct address local, peer;

@@ -19,12 +19,20 @@ struct openssl_layout {
 	__u16 param_ip, param_ip_len;                                   /* X509_VERIFY_PARAM: u8 *, size_t */
 	__u16 bio_method, bio_num;                                      /* BIO: BIO_METHOD *, int (the fd) */
 	__u16 method_type;                                              /* BIO_METHOD: int */
-	/* SSL (from libssl; SSL_CONNECTION in 3.2 and later begins with it) */
+	/* SSL (SSL_CONNECTION in 3.2 and later begins with it). From here on the answers are the libssl's. */
 	__u16 ssl_version, ssl_rbio, ssl_server, ssl_verify_mode, ssl_server_name;
 	/* The randoms of the two hellos, 32 bytes each: in the object that the pointer at ssl_hello points to, or, if that is
 	 * OFFSET_NONE, in the SSL itself. All OFFSET_NONE: not known. */
 	__u16 ssl_hello, ssl_client_random, ssl_server_random;
-	__u16 pad[2];
+	/* What a finished handshake is told by (user/library/finished.c); all but the last three, or all OFFSET_NONE. */
+	__u16 ssl_state, ssl_session, ssl_reused;     /* SSL: int (1: done), SSL_SESSION *, int */
+	__u16 ssl_early, ssl_result, ssl_ctx;         /* int, long, SSL_CTX * */
+	__u16 ssl_param;                              /* X509_VERIFY_PARAM * */
+	__u16 session_peer, session_chain;            /* SSL_SESSION: X509 *, STACK_OF(X509) * */
+	__u16 session_cipher, cipher_auth;            /* SSL_CIPHER *; in it an int (4: none) */
+	__u16 context_verify;                         /* SSL_CTX: the application's own function that verifies */
+	__u16 session_psk, session_raw_key, ssl_type; /* char *; EVP_PKEY * (3.2); SSL: int, 0 if it is TLS itself (3.2) */
+	__u16 pad[1];
 };
 
 struct gnutls_layout {
@@ -33,8 +41,22 @@ struct gnutls_layout {
 	__u16 session_transport, session_pull;      /* receive pointer (the fd, for the default pull function); function */
 	__u16 auth_list, auth_count;                /* in auth_info: gnutls_datum_t *, unsigned int */
 	__u16 session_client_random, session_server_random; /* 32 bytes each, or OFFSET_NONE: not known */
-	__u16 pad[3];
-	/* Text of the library, relative to the entry of gnutls_handshake: tells its own pull function from an application's. */
+	/* The server's name, if the byte at session_has_name is not 0: the pointer at session_name leads to its text and the
+	 * two low bytes of its length. */
+	__u16 session_has_name, session_name;
+	__u16 name_text, name_length, name_length_high;
+	/* How the session came about; each may be OFFSET_NONE: not known. */
+	__u16 session_resumed;                          /* u8: not 0 if an earlier session goes on */
+	__u16 session_flags;                            /* u32: the bit at flags_early says that early data was accepted */
+	__u16 session_client_type, session_server_type; /* int: 3 for a raw public key */
+	__u16 session_request;                          /* int: not 0 if a server asks for a certificate */
+	__u16 session_verify;                    /* verification function of the session; or else, if there is one, … */
+	__u16 session_credentials;               /* … of its credentials: a list of … */
+	__u16 item_type, item_object, item_next; /* … int (1: certificate), credentials, next */
+	__u16 credentials_verify;                /* function */
+	__u32 flags_early;
+	__u32 pad[1];
+	/* Text of the library, relative to the entry of gnutls_handshake: tells its own functions from an application's. */
 	__s64 text_start, text_end;
 };
 

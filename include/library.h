@@ -15,9 +15,12 @@
 /* Functions that probes sit on. */
 enum site {
 	SITE_X509_VERIFY_CERT,
+	SITE_SSL_DO_HANDSHAKE, /* in the libssl; SSL_connect and SSL_accept call it. Only if the next two are not known */
+	SITE_SSL_CONNECT, /* what goes on with a handshake, whoever drives it (SSL_read, too): the libssl's own functions, */
+	SITE_SSL_ACCEPT,  /* not exported under any name, found by asking */
 	SITE_GNUTLS_HANDSHAKE,
 	SITE_GNUTLS_VERIFY_PEERS, /* gnutls_certificate_verify_peers: verify_peers2 and 3 and the automatic one call it */
-	SITE_GNUTLS_SERVER_NAME_SET,
+	SITE_GNUTLS_REAUTH,       /* a server asks for a certificate after the handshake (TLS 1.3) */
 	SITE_GNUTLS_DEINIT,
 	SITE_COUNT,
 };
@@ -50,6 +53,9 @@ struct library_answer {
 enum { ASK_TIMEOUT_MS = 3000 };
 int library_ask(int fd, struct library_answer *ret);
 
+/* The layout of a libcrypto with its libssl (or of a file that is both, given twice). */
+struct library_layout library_pair_layout(const struct library_answer *crypto, const struct library_answer *ssl);
+
 /* Range checks on an answer: 0 or -EPROTO. Pure. */
 int library_answer_check(const struct library_answer *answer, uint64_t file_size);
 
@@ -59,5 +65,7 @@ int library_answer_main(void);
 /* Picks, from the first bytes of an x86-64 function, the offset of the first instruction that the kernel emulates and
  * before which neither the stack pointer nor an argument register changed; 0 if there is none early on. Pure. */
 size_t site_pick(const uint8_t *code, size_t len);
+/* The same for a function of which only the first argument is to be known. */
+size_t site_pick_first(const uint8_t *code, size_t len);
 
 #endif

@@ -9,6 +9,8 @@
 
 #include <linux/types.h>
 
+#include "spread.h"
+
 enum {
 	PRESENTED_MAX = 16,   /* certificates the peer sent; more are not copied, VERIFY_TRUNCATED says so */
 	CHAIN_MAX = 16,       /* the chain the library built; the same */
@@ -65,7 +67,14 @@ enum verify_flags {
 	VERIFY_DENIED = 1 << 8, /* a cached verdict condemned it: the warden has been told as well */
 	VERIFY_REJECTED = 1 << 9, /* … and the library was made to refuse the certificate */
 	VERIFY_UNGATED = 1 << 10, /* the map of gated sockets was full */
+	VERIFY_RESUMED = 1 << 11, /* nothing was verified: an earlier session goes on, whose certificates these are */
+	VERIFY_CUSTOM = 1 << 12,  /* the handshake is over, and the library's own verification was never called */
+	VERIFY_EARLY = 1 << 13,   /* with early data (0-RTT), which went before anything could be judged */
+	VERIFY_BARE = 1 << 14,    /* the handshake is over, and the peer showed no certificate: see record_verify.bare */
 };
+
+/* What a peer without a certificate proved itself by. */
+enum bare_kind { BARE_UNKNOWN = 0, BARE_PSK = 1, BARE_RAW_KEY = 2 /* RFC 7250 */, BARE_ANONYMOUS = 3 };
 
 enum role { ROLE_UNKNOWN = 0, ROLE_CLIENT = 1 /* verifies a server */, ROLE_SERVER = 2 /* verifies a client */ };
 
@@ -112,7 +121,8 @@ struct record_verify {
 	__u8 chain;              /* certificates in the library's chain, at most CHAIN_MAX; 0 for GnuTLS, which keeps none */
 	__u8 certs;              /* RECORD_CERT records that follow with this id */
 	__u8 host_ip_len;        /* 4 or 16 if the application expects an address: then in host_ip */
-	__u8 pad[7];
+	__u8 bare;               /* enum bare_kind, with VERIFY_BARE */
+	__u8 pad[6];
 	__u8 host_ip[16];
 	char comm[COMM_BYTES];
 	struct record_socket socket;
@@ -137,19 +147,20 @@ struct record_held {
 
 /* Counters: one global, atomic adds, never reset while the agent runs. */
 struct counters {
-	__u64 verifications;  /* records sent */
-	__u64 lost_verify;    /* RECORD_VERIFY reservations that failed: a whole verification is unseen */
-	__u64 lost_cert;      /* RECORD_CERT reservations that failed */
-	__u64 not_tls;        /* X509_verify_cert without an SSL*: CMS, `openssl verify`, CRL paths */
-	__u64 lost_call;      /* returns whose call is not known: agent attached in between, or a table was full */
-	__u64 no_certificate; /* handshakes without a peer certificate (PSK, anonymous, client certificate not sent) */
-	__u64 passed;         /* verifications that a cached verdict allowed without a record */
-	__u64 denied;         /* … that one condemned */
-	__u64 gated;          /* sockets entered */
-	__u64 held;           /* packets that waited */
-	__u64 gate_full;      /* sockets that were not entered: the map was full */
-	__u64 lost_verified;  /* connections that are not remembered: the map was full */
-	__u64 lost_notice;    /* notices to the warden that did not fit */
+	__u64 verifications;       /* records sent */
+	__u64 lost_verify;         /* RECORD_VERIFY reservations that failed: a whole verification is unseen */
+	__u64 lost_cert;           /* RECORD_CERT reservations that failed */
+	__u64 not_tls;             /* X509_verify_cert without an SSL*: CMS, `openssl verify`, CRL paths */
+	__u64 lost_call;           /* returns whose call is not known: agent attached in between, or a table was full */
+	__u64 no_certificate;      /* handshakes without a peer certificate (PSK, anonymous, client certificate not sent) */
+	__u64 passed;              /* verifications that a cached verdict allowed without a record */
+	__u64 denied;              /* … that one condemned */
+	__u64 gated;               /* sockets entered */
+	__u64 held;                /* packets that waited */
+	__u64 gate_full;           /* sockets that were not entered: the map was full */
+	__u64 lost_verified;       /* connections that are not remembered: the map was full */
+	__u64 lost_notice;         /* notices to the warden that did not fit */
+	struct spread released_us; /* µs from a verification to the moment its socket was let go. Written by the warden */
 };
 
 #endif

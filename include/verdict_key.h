@@ -16,7 +16,7 @@
 enum {
 	VERDICT_CHUNK = 128,
 	VERDICT_BYTES_MAX = 65536, /* certificates of more have no key, and are judged each time */
-	VERDICT_FLAGS = VERIFY_NONE_YET | VERIFY_AFTER,
+	VERDICT_FLAGS = VERIFY_NONE_YET | VERIFY_AFTER | VERIFY_RESUMED | VERIFY_CUSTOM | VERIFY_EARLY | VERIFY_BARE,
 };
 
 static inline __attribute__((always_inline)) void verdict_key_words(struct siphash *s, const void *data, __u32 count)
@@ -34,7 +34,8 @@ static inline __attribute__((always_inline)) void verdict_key_facts(struct sipha
 	const struct record_socket *socket = &record->socket;
 
 	siphash_add(s, kind | (__u64)record->role << 8 | (__u64)record->host_ip_len << 16 | (__u64)record->presented << 24 |
-			       (__u64)record->chain << 32 | (__u64)(socket->how != SOCKET_UNKNOWN) << 40);
+			       (__u64)record->chain << 32 | (__u64)(socket->how != SOCKET_UNKNOWN) << 40 |
+			       (__u64)record->bare << 48);
 	siphash_add(s, (__u32)record->result | (__u64)(__u32)record->error << 32);
 	siphash_add(s, record->verify_mode | (__u64)(record->flags & VERDICT_FLAGS) << 32);
 	siphash_add(s, socket->family | (__u64)socket->peer_port << 16 | (__u64)socket->protocol << 32);

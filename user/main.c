@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "check.h"
 #include "cmd.h"
 #include "library.h"
 #include "util.h"
@@ -18,6 +19,8 @@ static const struct command {
 	{"pin", "the pins of a certificate file or of a live host", cmd_pin},
 	{"learn", "a policy in audit mode that accepts what this host's processes verify", cmd_learn},
 	{"replay", "what policies would have said to logged events", cmd_replay},
+	{"status", "how the running agent stands: libraries, policies, counters", cmd_status},
+	{"coverage", "which processes speak TLS, covered or not, and why not", cmd_coverage},
 };
 
 static void usage(FILE *out)
@@ -46,9 +49,11 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
-	/* How the agent asks a library in a process of its own: see user/library/ask.c. */
+	/* How the agent asks and checks a library in a process of its own: see user/library/child.c. */
 	if (!strcmp(name, "ask-library"))
 		return library_answer_main();
+	if (!strcmp(name, "check-library"))
+		return library_check_main(argc > 2 ? argv[2] : "");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(name, commands[i].name))
 			return told(commands[i].run(argc - 1, argv + 1));

@@ -164,14 +164,15 @@ class Nginx(Crowd):
         child = host.start_client([clients.PYTHON, os.path.join(clients.HERE, "client_many_asyncio.py"), "-",
                                    f"{directory}/good.sock", f"{directory}/condemned.sock" if condemned else "0",
                                    str(count), str(AT_ONCE)])
-        return Proxied(child, nginx)
+        return Proxied(child, nginx, f"{directory}/errors")
 
 
 class Proxied:
-    """The child that asks, and nginx, which is ended with it."""
+    """The child that asks, and nginx, which is ended with it. Its complaints go to a file: whoever read them from a pipe
+    would be woken for each condemned connection, and the good ones would wait for that."""
 
-    def __init__(self, child, nginx):
-        self.child, self.nginx = child, nginx
+    def __init__(self, child, nginx, errors):
+        self.child, self.nginx, self.errors = child, nginx, errors
 
     @property
     def output(self):
@@ -185,7 +186,8 @@ class Proxied:
         self.nginx.end()
 
     def describe(self):
-        return self.child.describe() + "\n" + self.nginx.describe()
+        with open(self.errors, encoding="utf-8", errors="replace") as file:
+            return "\n".join([self.child.describe(), self.nginx.describe(), *file.readlines()[-20:]])
 
 
 def start_nginx(host, directory, ca, good, condemned):
@@ -202,7 +204,7 @@ def start_nginx(host, directory, ca, good, condemned):
     }}"""
     config = os.path.join(directory, "nginx.conf")
     with open(config, "w", encoding="ascii") as file:
-        file.write(f"""daemon off; worker_processes 1; user root; pid {directory}/pid; error_log stderr error;
+        file.write(f"""daemon off; worker_processes 1; user root; pid {directory}/pid; error_log {directory}/errors error;
 events {{ worker_connections 1024; }}
 http {{
     access_log off; {temps}
@@ -214,7 +216,7 @@ http {{
 {side("good", True)}{side("condemned", False)}
 }}
 """)
-    nginx = host.start_client(["nginx", "-e", "stderr", "-p", directory, "-c", config])
+    nginx = host.start_client(["nginx", "-e", f"{directory}/errors", "-p", directory, "-c", config])
     wait_for("nginx", 30, lambda: os.path.exists(f"{directory}/condemned.sock") and os.path.exists(f"{directory}/pid")
              and os.path.getsize(f"{directory}/pid") or nginx.ended)
     check(not nginx.ended, nginx.describe())

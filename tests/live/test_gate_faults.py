@@ -16,6 +16,7 @@ from agent import Agent, get
 from expect import cases, check_allowed, check_violation
 from gated import Holder, check_timeout, check_waited, server_of, settle
 from host import check, wait_for
+from test_matrix import node_library
 
 LEAVES = {"good": "good-leaf", "forged": "forged-leaf"}
 STILL = 3               # seconds in which a closed gate lets nothing out
@@ -302,6 +303,8 @@ def test_netlink_refused(env, name):
     """The connection is ended through the process's own descriptor, and no byte was out."""
     agent = refused_agent(env)
     client = clients.BY_NAME[name]
+    if name == "node":
+        agent.ensure_attached(node_library(), client.holder())
     server = server_of(env, "forged-leaf")
     check(not env.watch(client.start(env.host, server, env.trusting)).wait(), "the client was served")
     server.wait_ended(1)

@@ -8,6 +8,7 @@ from agent import Agent, get
 from expect import cases, check_head, check_violation, equal, one_of
 from gated import Holder, curl, server_of
 from host import Failure, check, wait_for
+from test_matrix import node_library
 from test_refusals import check_refused, run_refused
 
 
@@ -194,6 +195,8 @@ def check_told(event, server, result, mode):
 def test_retroactive(env, mode, name):
     """One that is open and idle, one that has ended, and one with another chain: the first alone is ended, and told of."""
     agent = env.new_agent(forbidding(env, mode, "cross-root-b"), name="retroactive")
+    if name == "node":
+        agent.ensure_attached(node_library(), clients.BY_NAME["node"].holder())
     condemned, other = server_of(env, "good-leaf"), server_of(env, "forged-leaf")
     curl(env, condemned, True)
     condemned.wait_ended(1)

@@ -42,14 +42,14 @@ def test_verified_after_the_handshake(env, tls, events):
     check(not told, f"{len(told)} events of good clients: {told[:1]}")
 
 
-@cases(("1.2",), ("1.3",))
-def test_never_verified(env, tls):
+@cases(("1.2", "kdig", "custom"), ("1.3", "kdig", "custom"))
+def test_never_verified(env, tls, name, result):
     agent = agent_of(env, ())
-    server = env.watch(clients.BY_NAME["kdig"].server(env.fixtures, "good-leaf", tls=tls, delay=0))
+    server = env.watch(clients.BY_NAME[name].server(env.fixtures, "good-leaf", tls=tls, delay=0))
     for _ in range(RUNS):
-        run = env.watch(clients.BY_NAME["kdig"].start(env.host, server, None))
+        run = env.watch(clients.BY_NAME[name].start(env.host, server, None))
         check(not run.wait(), "the client was served")
     for event in agent.verifications(server.port, count=RUNS):
-        equal(event, "tlswarden.verify.result", "off")
+        equal(event, "tlswarden.verify.result", result)
         equal(event, "tlswarden.action.result", "killed")
     check(not any(connection.application_bytes for connection in server.connections), "application bytes came through")

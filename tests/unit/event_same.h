@@ -99,6 +99,9 @@ static inline void same_facts(const struct facts *a, const struct facts *b)
 	assert_int_equal(a->verify, b->verify);
 	assert_int_equal(a->verify_code, b->verify_code);
 	same_text(a->verify_mode, b->verify_mode);
+	assert_int_equal(a->proof, b->proof);
+	assert_int_equal(a->resumed, b->resumed);
+	assert_int_equal(a->early_data, b->early_data);
 	same_text(a->server_name, b->server_name);
 	same_text(a->expected_host, b->expected_host);
 	assert_true(address_equal(&a->local, &b->local) && address_equal(&a->peer, &b->peer));

@@ -95,6 +95,7 @@ static const struct {
 } sizes[] = {
 	{MESSAGE_LIBRARY, WITH(library)},
 	{MESSAGE_UNSUPPORTED, WITH(library)},
+	{MESSAGE_DETACHED, WITH(library)},
 	{MESSAGE_STARTED, WITH(text)},
 	{MESSAGE_POLICIES, WITH(text)},
 	{MESSAGE_POLICY_REJECTED, WITH(text)},
@@ -189,7 +190,7 @@ static void what_is_asked_and_answered_arrives_whole(void **state)
 			((uint8_t *)&sent)[at] = (uint8_t)(at % 251);
 		sent.tag = sizes[i].tag;
 		sent.text[MESSAGE_TEXT - 1] = '\0';
-		if (sent.tag == MESSAGE_LIBRARY || sent.tag == MESSAGE_UNSUPPORTED) {
+		if (sent.tag == MESSAGE_LIBRARY || sent.tag == MESSAGE_UNSUPPORTED || sent.tag == MESSAGE_DETACHED) {
 			sent.library.build_id_len = BUILD_ID_MAX;
 			sent.library.version[VERSION_MAX - 1] = sent.library.path[MESSAGE_PATH - 1] = '\0';
 		} else if (sent.tag == MESSAGE_KILL) {

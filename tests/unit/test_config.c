@@ -80,6 +80,7 @@ static void what_is_usual(void **state)
 		assert_int_equal(config.gate_max, GATE_MAX);
 		assert_false(config.fail_closed || config.audit_only || config.all_events || config.certificates);
 		assert_null(config.output);
+		assert_null(config.control);
 		assert_int_equal(config.policy_count, 0);
 		config_clear(&config);
 	}
@@ -101,7 +102,8 @@ static void what_it_says_is_taken(void **state)
 				     "gate_timeout: 2s\n"
 				     "gate_max: 100\n"
 				     "anchors: /a.pem\n"
-				     "user: nobody\n");
+				     "user: nobody\n"
+				     "control: /run/x.sock\n");
 
 	(void)state;
 	assert_int_equal(config.policy_count, 2);
@@ -110,6 +112,7 @@ static void what_it_says_is_taken(void **state)
 	assert_string_equal(config.output, "/var/log/e");
 	assert_string_equal(config.anchors, "/a.pem");
 	assert_string_equal(config.user, "nobody");
+	assert_string_equal(config.control, "/run/x.sock");
 	assert_true(config.has_events && config.all_events && config.certificates && config.audit_only &&
 		    config.fail_closed);
 	assert_int_equal(config.gate_timeout_ms, 2000);

@@ -38,6 +38,12 @@ static void openssl_results(void **state)
 	assert_int_equal(result(LIBRARY_OPENSSL, 0, 1, 0, 0, "none"), VERIFY_OFF);
 	assert_int_equal(result(LIBRARY_OPENSSL, 0, 0, 20, 0, "none"), VERIFY_FAILED_IGNORED);
 	assert_int_equal(result(LIBRARY_OPENSSL, 2, 1, 0, 0, "none"), VERIFY_OFF);
+	assert_int_equal(result(LIBRARY_OPENSSL, 1, 1, 0, VERIFY_RESUMED, "peer"), VERIFY_OK);
+	assert_int_equal(result(LIBRARY_OPENSSL, 1, 1, 20, VERIFY_RESUMED, "peer"), VERIFY_FAILED_IGNORED);
+	assert_int_equal(result(LIBRARY_OPENSSL, 0, 1, 0, VERIFY_RESUMED, "none"), VERIFY_OFF);
+	assert_int_equal(result(LIBRARY_OPENSSL, 1, 1, 0, VERIFY_CUSTOM, "peer"), VERIFY_BY_CALLBACK);
+	assert_int_equal(result(LIBRARY_OPENSSL, 0, 1, 0, VERIFY_RESUMED | VERIFY_CUSTOM, "none"), VERIFY_BY_CALLBACK);
+	assert_int_equal(result(LIBRARY_OPENSSL, 1, 1, 0, VERIFY_BARE, "peer"), VERIFY_NO_CERTIFICATE);
 }
 
 static void gnutls_results(void **state)

@@ -229,6 +229,8 @@ static void peer_verified_has_no_rule(void **state)
 		{VERIFY_FAILED, "failed", "failure"},
 		{VERIFY_FAILED_IGNORED, "failed-ignored", "failure"},
 		{VERIFY_OFF, "off", "unknown"},
+		{VERIFY_BY_CALLBACK, "custom", "unknown"},
+		{VERIFY_NO_CERTIFICATE, "none", "unknown"},
 		{VERIFY_PENDING, "off", "unknown"},
 	};
 	struct sample s;

@@ -92,6 +92,10 @@ static void facts_random(struct facts *facts)
 	facts->role = (enum facts_role)random_below(3);
 	facts->library = (enum library_kind)random_below(3);
 	facts->verify = (enum verify_result)random_below(VERIFY_PENDING);
+	if (facts->verify == VERIFY_NO_CERTIFICATE)
+		facts->proof = (enum peer_proof)(PROOF_UNKNOWN + random_below(4));
+	facts->resumed = random_below(4) == 0;
+	facts->early_data = random_below(4) == 0;
 	facts->verify_code = (int)random_below(100);
 	facts->verify_mode = ONE_OF(modes);
 	facts->server_name = ONE_OF(some_names);

@@ -68,6 +68,8 @@ static void watch_verdicts(void **state)
 		{0, RESULT_NONE, VERIFY_OK, " ok\n"},
 		{0, RESULT_NONE, VERIFY_OFF, " off\n"},
 		{0, RESULT_NONE, VERIFY_PENDING, " off\n"},
+		{0, RESULT_NONE, VERIFY_BY_CALLBACK, " custom\n"},
+		{0, RESULT_NONE, VERIFY_NO_CERTIFICATE, " no certificate (unknown)\n"},
 		{0, RESULT_NONE, VERIFY_FAILED, " failed (code 20)\n"},
 		{0, RESULT_NONE, VERIFY_FAILED_IGNORED, " failed (code 20), ignored\n"},
 		{1, RESULT_NONE, VERIFY_OK, " VIOLATION old-key (logged)\n"},

@@ -57,6 +57,31 @@ static void test_cheap_sites(void **state)
 	check(prologues, ARRAY_SIZE(prologues));
 }
 
+static void test_only_the_first_argument(void **state)
+{
+	static const struct prologue prologues[] = {
+		{"connect 3.0: xor %esi,%esi; jmp", CODE("\x31\xf6\xe9\xd9\xf0\xff\xff"), 2},
+		{"accept 3.0: mov $1,%esi; jmp", CODE("\xbe\x01\x00\x00\x00\xe9\xc6\xf0\xff\xff"), 5},
+		{"connect 1.1.1: cmpl $1,0x48(%rdi); je", CODE("\x83\x7f\x48\x01\x74\x0a\x31\xf6"), 4},
+		{"connect 3.5: endbr64; test; je", CODE("\xf3\x0f\x1e\xfa\x48\x85\xff\x74\x41"), 7},
+		{"mov $1,%edi", CODE("\xbf\x01\x00\x00\x00\xe9\xc6\xf0\xff\xff"), 0},
+		{"mov $1,%esp", CODE("\xbc\x01\x00\x00\x00\xe9\xc6\xf0\xff\xff"), 0},
+		{"xor %edi,%edi", CODE("\x31\xff\xe9\xc6\xf0\xff\xff"), 0},
+		{"cmpl $1,0x48(%rsp,…)", CODE("\x83\x7c\x24\x48\x01\x74\x0a"), 0},
+		{"addl $1,0x48(%rdi)", CODE("\x83\x47\x48\x01\x74\x0a"), 0},
+		{"xor %esi,%esi, cut", CODE("\x31"), 0},
+	};
+	uint8_t room[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(prologues); i++) {
+		memcpy(room, prologues[i].code, prologues[i].len);
+		if (site_pick_first(room, prologues[i].len) != prologues[i].site)
+			fail_msg("%s", prologues[i].what);
+	}
+	assert_int_equal(site_pick((const uint8_t *)"\xbe\x01\x00\x00\x00\x50", 6), 0);
+}
+
 static void test_arguments_and_stack_stay(void **state)
 {
 	static const struct prologue prologues[] = {
@@ -147,6 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #if defined(__x86_64__)
 		cmocka_unit_test(test_cheap_sites),
+		cmocka_unit_test(test_only_the_first_argument),
 		cmocka_unit_test(test_arguments_and_stack_stay),
 		cmocka_unit_test(test_ends_with_the_bytes),
 		cmocka_unit_test(test_any_bytes),

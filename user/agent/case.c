@@ -60,6 +60,15 @@ static void keys_make(const struct bench *bench, struct case_ *c, enum library_k
 	c->has_own_key = capture_key(c->capture, kind, bench->secret, true, &c->own);
 }
 
+static void issuers_find(const struct bench *bench, struct case_ *c)
+{
+	const struct record_verify *verify = &c->capture->verify;
+
+	c->leaf_alone = verify->flags & VERIFY_RESUMED && verify->presented == 1;
+	if (c->leaf_alone && bench->issuers)
+		issuers_add(bench->issuers, &c->decoded.facts, &c->issuers, &c->issuers_count);
+}
+
 struct case_ *case_new(const struct bench *bench, struct capture *capture)
 {
 	struct case_ *c = xcalloc(1, sizeof(*c));
@@ -79,7 +88,10 @@ struct case_ *case_new(const struct bench *bench, struct capture *capture)
 	if (!capture_socket_fits(capture))
 		capture->verify.socket = (struct record_socket){.how = SOCKET_UNKNOWN};
 	capture_decode(capture, kind, &c->decoded);
+	issuers_find(bench, c);
 	path_prove(&c->decoded.facts, bench->anchors);
+	if (bench->issuers && !c->leaf_alone)
+		issuers_note(bench->issuers, &c->decoded.facts);
 	return c;
 }
 
@@ -90,6 +102,7 @@ void case_free(struct case_ *c)
 	verdict_clear(&c->verdict);
 	decoded_clear(&c->decoded);
 	capture_free(c->capture);
+	certificates_free(c->issuers, c->issuers_count);
 	free(c->result_reason);
 	free(c->unit);
 	free(c->container);
@@ -132,7 +145,7 @@ static bool is_whole(const struct facts *facts)
 	for (size_t i = 0; i < facts->certs_count; i++)
 		if (!facts->certs[i].certificate->parsed)
 			return false;
-	return !facts->truncated && facts->certs_count > 0;
+	return !facts->truncated && (facts->certs_count > 0 || facts->verify == VERIFY_NO_CERTIFICATE);
 }
 
 /* What the kernel is to remember. A verdict for which the process was looked at is remembered for that process alone. */
@@ -142,9 +155,11 @@ static struct message_cached cached_as(const struct bench *bench, const struct c
 	bool own = policies_ask_process(bench->policies) && !c->decoded.facts.process_unasked;
 	bool known = own ? c->has_own_key : c->has_key;
 
-	/* The key is over other facts if the socket was taken away, or if what might still have been verified never was. */
-	if (!known || c->retroactive || (verify->flags & VERIFY_NONE_YET && c->decoded.facts.verify != VERIFY_PENDING) ||
-	    c->verdict.undecided || !is_whole(&c->decoded.facts) || (c->gated.cookie && !verify->socket.cookie))
+	/* The key is over other facts if the socket was taken away, if what might still have been verified never was, or if issuers
+	 * came from elsewhere. */
+	if (!known || c->retroactive || c->leaf_alone ||
+	    (verify->flags & VERIFY_NONE_YET && c->decoded.facts.verify != VERIFY_PENDING) || c->verdict.undecided ||
+	    !is_whole(&c->decoded.facts) || (c->gated.cookie && !verify->socket.cookie))
 		return (struct message_cached){.kind = CACHED_NONE};
 	return (struct message_cached){.key = own ? c->own : c->general, .kind = kind, .seconds = CACHED_SECONDS};
 }

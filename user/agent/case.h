@@ -7,6 +7,7 @@
 #include "channel.h"
 #include "decode.h"
 #include "event.h"
+#include "issuers.h"
 #include "learned.h"
 #include "path.h"
 #include "policy.h"
@@ -16,6 +17,7 @@
 struct bench {
 	const struct policies *policies; /* may have no policy in it, never NULL */
 	const struct anchors *anchors;   /* or NULL */
+	struct issuers *issuers;         /* remembered; or NULL: none are */
 	const struct counters *counters;
 	struct sink *sink;
 	bool audit_only, all_events, certificates;
@@ -40,6 +42,9 @@ struct case_ {
 	struct record_socket gated;        /* the socket whose packets wait for this case; cookie 0: none */
 	struct siphash_value general, own; /* keys, without and with the process */
 	bool has_key, has_own_key;
+	bool leaf_alone;              /* a session that was resumed has kept no more: its issuers are remembered ones */
+	struct certificate **issuers; /* those, owned */
+	size_t issuers_count;
 	bool retroactive;  /* verified before these policies were there */
 	enum action acted; /* the strongest action that was tried */
 	enum action_result result;

@@ -20,6 +20,7 @@ static size_t message_size(uint32_t tag)
 	switch (tag) {
 	case MESSAGE_LIBRARY:
 	case MESSAGE_UNSUPPORTED:
+	case MESSAGE_DETACHED:
 		return SIZE_WITH(library);
 	case MESSAGE_STARTED:
 	case MESSAGE_POLICIES:
@@ -102,6 +103,7 @@ static void texts_end(struct message *message)
 	switch (message->tag) {
 	case MESSAGE_LIBRARY:
 	case MESSAGE_UNSUPPORTED:
+	case MESSAGE_DETACHED:
 		message->library.version[VERSION_MAX - 1] = '\0';
 		message->library.path[MESSAGE_PATH - 1] = '\0';
 		if (message->library.build_id_len > BUILD_ID_MAX)

@@ -12,6 +12,8 @@
 #include "policy.h"
 #include "util.h"
 
+const char config_usual_path[] = "/etc/tlswarden/tlswarden.yaml";
+
 enum {
 	CONFIG_MAX = 1 << 20,
 	GATE_TIMEOUT_MS = 500,
@@ -33,6 +35,7 @@ void config_clear(struct config *config)
 	free(config->output);
 	free(config->anchors);
 	free(config->user);
+	free(config->control);
 	config_init(config);
 }
 
@@ -145,6 +148,8 @@ static void read_key(const struct reading *reading, const struct node *value)
 		read_path(reading, value, &config->anchors);
 	} else if (strcmp(key, "user") == 0) {
 		read_path(reading, value, &config->user);
+	} else if (strcmp(key, "control") == 0) {
+		read_path(reading, value, &config->control);
 	} else if (strcmp(key, "events") == 0) {
 		config->has_events = true;
 		read_word(reading, value, "violations", "all", &config->all_events, "violations or all is wanted here");
@@ -163,8 +168,8 @@ static void read_key(const struct reading *reading, const struct node *value)
 	} else {
 		complain(
 			reading, value->key,
-			"there is no such key: policies, output, events, certificates, mode, fail, gate_timeout, gate_max, anchors and user "
-			"are");
+			"there is no such key: policies, output, events, certificates, mode, fail, gate_timeout, gate_max, anchors, "
+			"control and user are");
 	}
 }
 

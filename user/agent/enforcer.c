@@ -175,7 +175,6 @@ static void on_errand(void *context, const struct errand *errand, const struct m
 {
 	struct enforcer *enforcer = context;
 	const struct message_kill *kill = &errand->kill;
-
 	bool udp = kill->socket.protocol == IPPROTO_UDP, ended = answer->number == 0 && kill->action >= ACTION_KILL;
 
 	if (errand->tag == MESSAGE_KILL && ended && udp)
@@ -356,11 +355,10 @@ static void release(struct enforcer *enforcer, const struct message_release *rel
 
 	/* Late: what was to happen then happens, whatever the verdict is by now. */
 	if (release->socket.cookie &&
-	    gate_is_overdue(enforcer->gate, release->socket.cookie, &release->id, now_ns(), &overdue)) {
+	    gate_is_overdue(enforcer->gate, release->socket.cookie, &release->id, now_ns(), &overdue))
 		on_due(enforcer, &overdue);
-	} else if (release->socket.cookie) {
+	else if (release->socket.cookie)
 		pushes_release(&enforcer->pushes, enforcer->gate, &connection, &release->id);
-	}
 	if (cached->kind == CACHED_PASS || cached->kind == CACHED_QUIET)
 		gate_cache(enforcer->gate, &cached->key, cached->kind, 0, cached->seconds);
 }
@@ -482,6 +480,12 @@ static void on_notice(void *context, const struct gate_notice *notice)
 		entry_end(enforcer, &entry, GATE_WHY_FULL);
 	else if (notice->why == NOTICE_DENIED && notice->rule < enforcer->rules_count)
 		denied(enforcer, notice);
+}
+
+enum gate_state enforcer_gate(const struct enforcer *enforcer, const char **ret_why)
+{
+	*ret_why = enforcer->told_why ? enforcer->told_why : "";
+	return enforcer->told_state == ~0U ? GATE_OFF : (enum gate_state)enforcer->told_state;
 }
 
 int enforcer_fd(const struct enforcer *enforcer)

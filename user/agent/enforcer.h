@@ -28,6 +28,9 @@ void enforcer_policies(struct enforcer *enforcer, const struct policies *policie
 /* Answers MESSAGE_PROCESS, MESSAGE_KILL, now or later; does MESSAGE_RELEASE, MESSAGE_FORGET. False: it is none of these. */
 bool enforcer_message(struct enforcer *enforcer, const struct message *message);
 
+/* The gate as the judge was told of it; *ret_why: of GATE_UNAVAILABLE, else empty, borrowed until the next call of another function. */
+enum gate_state enforcer_gate(const struct enforcer *enforcer, const char **ret_why);
+
 int enforcer_fd(const struct enforcer *enforcer); /* readable: call enforcer_notices */
 void enforcer_notices(struct enforcer *enforcer);
 

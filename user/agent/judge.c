@@ -17,6 +17,7 @@
 #include "hold.h"
 #include "in_force.h"
 #include "learning.h"
+#include "library_tell.h"
 #include "losses.h"
 #include "path.h"
 #include "recall.h"
@@ -90,35 +91,21 @@ static void policies_swap(struct judge *judge, int fd)
 
 /* --- messages ------------------------------------------------------------------------------------------------------ */
 
-static void library_attached(struct judge *judge, const struct message_library *library)
+/* What became of a library file. */
+static void library_told(struct judge *judge, const struct message *message)
 {
-	char build_id[2 * BUILD_ID_MAX + 1];
-	struct event_detail details[] = {
-		{.key = "library.name", .text = library->kind == LIBRARY_GNUTLS ? "gnutls" : "openssl"},
-		{.key = "library.version", .text = library->version},
-		{.key = "library.path", .text = library->path},
-		{.key = "library.build_id", .text = build_id},
-	};
+	const struct message_library *library = &message->library;
 
-	if (library->slot >= LIBRARIES_MAX)
-		return;
-	if (!judge->libraries[library->slot])
-		judge->libraries[library->slot] = xcalloc(1, sizeof(*library));
-	*judge->libraries[library->slot] = *library;
-	hex_encode(library->build_id, library->build_id_len, false, build_id);
-	tell(judge, "library-attached", "success", details, ARRAY_SIZE(details));
-}
-
-static void library_unsupported(struct judge *judge, const struct message *message)
-{
-	struct event_detail details[] = {
-		{.key = "library.path", .text = message->library.path},
-		{.key = "library.version", .text = message->library.version},
-		{.key = "reason", .text = message->text},
-	};
-
-	judge->learning.session.unsupported++;
-	tell(judge, "library-unsupported", "failure", details, ARRAY_SIZE(details));
+	if (message->tag == MESSAGE_LIBRARY) {
+		if (library->slot >= LIBRARIES_MAX)
+			return;
+		if (!judge->libraries[library->slot])
+			judge->libraries[library->slot] = xcalloc(1, sizeof(*library));
+		*judge->libraries[library->slot] = *library;
+	}
+	judge->learning.session.unsupported += message->tag == MESSAGE_UNSUPPORTED;
+	if (!judge->learning.learned)
+		judge->done |= !library_tell(&judge->sink, message);
 }
 
 static void tell_started(struct judge *judge, int64_t libraries)
@@ -152,10 +139,9 @@ static void message_handle(struct judge *judge, const struct message *message, i
 
 	switch (message->tag) {
 	case MESSAGE_LIBRARY:
-		library_attached(judge, &message->library);
-		break;
 	case MESSAGE_UNSUPPORTED:
-		library_unsupported(judge, message);
+	case MESSAGE_DETACHED:
+		library_told(judge, message);
 		break;
 	case MESSAGE_STARTED:
 		tell_started(judge, message->number);
@@ -195,7 +181,7 @@ static void message_defer(struct judge *judge, const struct message *message, in
 	size_t at = 0;
 
 	/* Only a library's slot must be known at once, as records of it may be next. */
-	if (message->tag == MESSAGE_LIBRARY || message->tag == MESSAGE_UNSUPPORTED) {
+	if (message->tag == MESSAGE_LIBRARY || message->tag == MESSAGE_UNSUPPORTED || message->tag == MESSAGE_DETACHED) {
 		message_handle(judge, message, fd);
 		if (fd >= 0)
 			close(fd);
@@ -446,6 +432,7 @@ static int judge_end(struct judge *judge)
 	in_force_clear(&judge->in_force);
 	recall_end(&judge->recall);
 	memory_free(judge->memory);
+	issuers_free(judge->bench.issuers);
 	return code;
 }
 
@@ -487,6 +474,7 @@ int judge_main(struct judge_setup *setup)
 	if (judge_confine(&judge, setup))
 		return EXIT_CANNOT;
 	judge.memory = memory_new();
+	judge.bench.issuers = issuers_new();
 	if (setup->anchors_pem)
 		anchors_new(setup->anchors_pem, setup->anchors_len, &judge.in_force.system, &judge.anchors_skipped);
 	if (in_force_begin(&judge.in_force, TAKE_PTR(setup->policies), setup->contents))

@@ -25,15 +25,18 @@
 #include <time.h>
 
 #include "channel.h"
+#include "control.h"
 #include "enforcer.h"
 #include "exit_codes.h"
 #include "finder.h"
 #include "judge.h"
 #include "load.h"
 #include "machine.h"
+#include "output.h"
 #include "path.h"
 #include "policy_pack.h"
 #include "sandbox.h"
+#include "standing.h"
 #include "util.h"
 
 enum {
@@ -51,6 +54,8 @@ struct warden {
 	struct probes *probes;
 	struct finder *finder;
 	struct enforcer *enforcer;
+	struct control *control;   /* NULL: nobody can ask */
+	struct standing *standing; /* what is told to those who do */
 	sd_event *events;
 	int channel;
 	pid_t judge;
@@ -62,51 +67,6 @@ struct warden {
 };
 
 /* --- policies ------------------------------------------------------------------------------------------------------ */
-
-/* What `learn` writes to is new, and so never somebody's policy. */
-static int output_make(const char *path, struct stat *ret)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0640);
-
-	if (fd < 0 && errno == EEXIST)
-		fprintf(stderr, "tlswarden: %s: there is such a file already, and it is not overwritten: name another\n",
-			path);
-	else if (fd < 0 || fstat(fd, ret) < 0)
-		fprintf(stderr, "tlswarden: %s: %s\n", path, strerror(errno));
-	return fd;
-}
-
-/* Half a policy is none. */
-static void output_unmake(const char *path, const struct stat *made)
-{
-	struct stat there;
-
-	if (made->st_ino && lstat(path, &there) == 0 && there.st_ino == made->st_ino && there.st_dev == made->st_dev)
-		unlink(path);
-}
-
-static int output_open(const char *path)
-{
-	int fd = strcmp(path, "-") != 0 ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640) :
-					  fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-
-	if (fd < 0)
-		fprintf(stderr, "tlswarden: %s: %s\n", path, strerror(errno));
-	return fd;
-}
-
-/* A log that was rotated by renaming it is another file now. */
-static void output_renew(struct warden *warden)
-{
-	struct message message = {.tag = MESSAGE_OUTPUT};
-	int fd CLEANUP_CLOSE = -1;
-
-	if (strcmp(warden->options->output, "-") == 0)
-		return;
-	fd = output_open(warden->options->output);
-	if (fd < 0 || message_offer(warden->channel, &message, fd) < 0)
-		fprintf(stderr, "tlswarden: events go on to the old file\n");
-}
 
 static void reload(struct warden *warden)
 {
@@ -150,11 +110,21 @@ static void probes_start(struct warden *warden)
 {
 	int err = warden->stopping ? 0 : finder_new(warden->probes, warden->channel, &warden->finder);
 
+	standing_finder(warden->standing, warden->finder);
 	if (!err)
 		return;
 	fprintf(stderr, "tlswarden: cannot start: %s\n", strerror(-err));
 	warden->exit_code = EXIT_CANNOT;
 	sd_event_exit(warden->events, 0);
+}
+
+/* Of which the control socket tells. */
+static void gate_note(struct warden *warden)
+{
+	const char *why;
+	enum gate_state state = enforcer_gate(warden->enforcer, &why);
+
+	standing_gate(warden->standing, state, why);
 }
 
 /* err: the judge could not take the policies offered, and has said why in an event. */
@@ -168,8 +138,11 @@ static void on_taken(struct warden *warden, int err)
 		old = warden->policies;
 		warden->policies = TAKE_PTR(warden->offered);
 	}
-	if (!err)
+	if (!err) {
 		enforcer_policies(warden->enforcer, warden->policies);
+		standing_policies(warden->standing, warden->policies);
+		gate_note(warden);
+	}
 	policies_free(old);
 	policies_free(TAKE_PTR(warden->offered));
 	if (first)
@@ -221,6 +194,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 	unsigned wait_ms = enforcer_tick(warden->enforcer);
 
 	(void)usec;
+	gate_note(warden);
 	sd_event_source_set_time_relative(source, wait_ms * 1000ULL);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -245,7 +219,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 
 	(void)source;
 	if (info->ssi_signo == SIGHUP && !warden->options->learn) {
-		output_renew(warden);
+		output_renew(warden->options->output, warden->channel);
 		reload(warden);
 	} else if (!warden->stopping) {
 		warden->stopping = true;
@@ -362,8 +336,13 @@ static int warden_loop(struct warden *warden)
 		.audit_only = options->audit_only,
 		.idle = options->learn || options->text,
 	};
+	const struct standing_options standing = {
+		.audit_only = options->audit_only, .gate = enforcer.gate, .counters = probes_counters(warden->probes)};
 	int err = enforcer_new(warden->probes, &enforcer, warden->channel, &warden->enforcer);
 
+	warden->standing = standing_new(&standing);
+	if (!err)
+		err = control_start(warden->control, standing_answer, warden->standing);
 	if (!err)
 		err = loop_prepare(warden);
 	if (err) {
@@ -426,19 +405,48 @@ static void signals_block(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* Before anything is loaded, so that a second agent by mistake does nothing. */
+static int control_prepare(struct warden *warden)
+{
+	const struct agent_options *options = warden->options;
+	char *why CLEANUP_FREE = NULL;
+	int err = options->control ? control_open(options->control, &warden->control, &why) : 0;
+
+	if (!err)
+		return EXIT_FINE;
+	if (!options->control_named) {
+		fprintf(stderr,
+			"tlswarden: %s: `status` and `coverage` will not reach this agent; name another socket with --control\n",
+			why);
+		return EXIT_FINE;
+	}
+	fprintf(stderr, "tlswarden: cannot run: %s%s\n", why,
+		err == -EADDRINUSE ? ": end it, or name another socket with --control" : "");
+	return err == -EADDRINUSE ? EXIT_CANNOT : EXIT_USAGE;
+}
+
+static int machine_prepare(struct warden *warden, char **ret_why)
+{
+	const struct gate_options gate = gate_options_of(warden->options);
+	int err = machine_check(ret_why), code = err ? EXIT_CANNOT : control_prepare(warden);
+
+	if (code == EXIT_FINE)
+		err = probes_new(gate_room(&gate), &warden->probes, ret_why);
+	if (err)
+		fprintf(stderr, "tlswarden: cannot run here: %s\n", *ret_why);
+	return err ? EXIT_CANNOT : code;
+}
+
 static int warden_start(struct warden *warden, struct load *load, char **ret_why)
 {
 	char host[HOST_NAME_MAX + 1] = "";
 	struct judge_setup setup = {.output = -1, .host = host, .contents = &load->contents};
-	const struct gate_options gate = gate_options_of(warden->options);
 	int code = load_read(warden->options->policy_paths, warden->options->policy_count, load, ret_why);
 
+	if (!code)
+		code = machine_prepare(warden, ret_why);
 	if (code)
 		return code;
-	if (machine_check(ret_why) < 0 || probes_new(gate_room(&gate), &warden->probes, ret_why) < 0) {
-		fprintf(stderr, "tlswarden: cannot run here: %s\n", *ret_why);
-		return EXIT_CANNOT;
-	}
 	gethostname(host, sizeof(host) - 1);
 	descriptors_raise();
 	signals_block();
@@ -470,6 +478,8 @@ int agent_run(const struct agent_options *options)
 	char *why CLEANUP_FREE = NULL;
 	int code = warden_start(&warden, &load, &why);
 
+	control_free(warden.control);
+	standing_free(warden.standing);
 	finder_free(warden.finder);
 	enforcer_free(warden.enforcer, warden.judge_done);
 	if (warden.channel >= 0)

@@ -11,7 +11,10 @@
  *   GnuTLS   verify_peers      0, status 0         ok
  *            verify_peers      anything else       failed
  *            not (yet)                             pending, and in the end off
- */
+ *   either   VERIFY_CUSTOM                         custom: the application's own function decided
+ *            VERIFY_BARE                           none: there was no certificate
+ *
+ * Of a resumed session of OpenSSL the result is that of the handshake it came from, which the session keeps. */
 #include "decode.h"
 
 #include <string.h>
@@ -35,6 +38,10 @@ void decoded_clear(struct decoded *decoded)
 
 static enum verify_result result_of(const struct record_verify *verify, enum library_kind library)
 {
+	if (verify->flags & VERIFY_BARE)
+		return VERIFY_NO_CERTIFICATE;
+	if (verify->flags & VERIFY_CUSTOM)
+		return VERIFY_BY_CALLBACK;
 	if (library == LIBRARY_GNUTLS) {
 		if (verify->flags & VERIFY_NONE_YET)
 			return VERIFY_PENDING;
@@ -52,6 +59,20 @@ static const char *mode_of(const struct record_verify *verify, enum library_kind
 {
 	bool asked = library == LIBRARY_GNUTLS ? !(verify->flags & VERIFY_NONE_YET) : verify->verify_mode & SSL_MODE_PEER;
 	return asked ? "peer" : "none";
+}
+
+static enum peer_proof proof_of(const struct record_verify *verify)
+{
+	static const enum peer_proof proofs[] = {
+		[BARE_UNKNOWN] = PROOF_UNKNOWN,
+		[BARE_PSK] = PROOF_PSK,
+		[BARE_RAW_KEY] = PROOF_RAW_KEY,
+		[BARE_ANONYMOUS] = PROOF_ANONYMOUS,
+	};
+
+	if (!(verify->flags & VERIFY_BARE))
+		return PROOF_CERTIFICATE;
+	return verify->bare < ARRAY_SIZE(proofs) ? proofs[verify->bare] : PROOF_UNKNOWN;
 }
 
 static struct fact_cert *cert_known(struct facts *facts, const struct certificate *certificate)
@@ -98,7 +119,7 @@ static void list_decode(const struct capture *capture, const __u64 *objects, siz
 }
 
 /* The thread's last socket is that of the handshake only if it has received what a handshake takes: the certificates that
- * were presented (TLS can compress them), and not much more. A library that reads in one thread and verifies in another
+ * were presented (TLS can compress them; a resumed session sends none), and not much more. A library that reads in one thread and verifies in another
  * would else have a stranger's connection ended. */
 bool capture_socket_fits(const struct capture *capture)
 {
@@ -111,7 +132,7 @@ bool capture_socket_fits(const struct capture *capture)
 		const struct certificate *certificate = object_find(capture, verify->presented_object[i]);
 		presented += certificate ? certificate->der_len : TBS_MAX;
 	}
-	return verify->socket.received >= presented / COMPRESSED_TO_AT_LEAST &&
+	return (verify->flags & VERIFY_RESUMED || verify->socket.received >= presented / COMPRESSED_TO_AT_LEAST) &&
 	       verify->socket.received <= presented + HANDSHAKE_BESIDE_MAX;
 }
 
@@ -174,6 +195,9 @@ void capture_decode(const struct capture *capture, enum library_kind library, st
 	facts->verify = result_of(verify, library);
 	facts->verify_code = verify->error ? verify->error : verify->result < 0 ? verify->result : 0;
 	facts->verify_mode = mode_of(verify, library);
+	facts->proof = proof_of(verify);
+	facts->resumed = verify->flags & VERIFY_RESUMED;
+	facts->early_data = verify->flags & VERIFY_EARLY;
 	facts->uid = verify->uid;
 	facts->truncated = verify->flags & (VERIFY_TRUNCATED | VERIFY_LOST_CERT | VERIFY_UNREADABLE);
 	facts->lost = verify->flags & (VERIFY_LOST_CERT | VERIFY_UNREADABLE);

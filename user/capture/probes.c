@@ -1,156 +1,69 @@
-/* Loads the BPF skeleton and puts its programs on libraries.
+/* Puts the BPF programs on libraries, and takes them off.
  *
- * Owns the skeleton and every link. Trusts the sites and layouts it is given as far as library_answer_check() went: a wrong
- * site cannot harm more than the kernel's uprobe code allows (it refuses what is not an instruction it can step). */
+ * Owns the programs and every link. One thread attaches and detaches; one at a time may check meanwhile. Trusts the sites
+ * and layouts it is given as far as library_answer_check() went: a wrong site cannot harm more than the kernel's uprobe
+ * code allows (it refuses what is not an instruction it can step). */
 #include "probes.h"
 
-#include <asm/ptrace.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "check.h"
+#include "detacher.h"
+#include "programs.h"
+#include "uprobe_link.h"
 #include "util.h"
 #include "warden.skel.h"
 
-struct probes {
-	struct warden_bpf *skel;
-	/* Without probe cookies: a set of programs for each slot, which knows its slot; slot 0 has skel. The maps are shared. */
-	bool has_cookies;
-	bool tells_other; /* the kernel has the tracepoint sock_recv_length */
-	bool has_loop;    /* bpf_loop: keys can be made */
-	bool reads_registers, can_reject;
-	uint32_t gate_max;
-	struct warden_bpf **more;
-	size_t more_count;
-	struct bpf_link **links;
-	size_t links_count;
+enum { LINKS_MAX = 16 /* of a slot: its files' probes; more could not be attached */ };
+
+/* A slot of the layout map. */
+struct slot {
+	enum library_kind kind;      /* LIBRARY_NONE: free */
+	struct warden_bpf *programs; /* without cookies: its own, which know the slot; those of slot 0 are the first */
+	struct uprobe_link links[LINKS_MAX];
+	size_t count;
 };
 
-/* libbpf's own complaint, the first of a load, which names the program: the verifier's tens of lines are no message for a
- * user. */
-static char libbpf_said[512];
+struct probes {
+	struct kernel_abilities kernel;
+	struct warden_bpf *skel;
+	struct detacher *detacher;
+	struct slot slots[LIBRARIES_MAX];
+};
 
-__attribute__((format(printf, 2, 0))) static int libbpf_listen(enum libbpf_print_level level, const char *format,
-							       va_list args)
-{
-	if (level == LIBBPF_WARN && !libbpf_said[0])
-		vsnprintf(libbpf_said, sizeof(libbpf_said), format, args);
-	return 0;
-}
+/* What sits where. The call stands before its return: a return whose call was not seen would be counted as lost. */
+static const struct probe {
+	enum library_kind kind;
+	enum site site;
+	bool at_return;
+	uint32_t check;        /* enum check_probe, or 0 */
+	size_t program, plain; /* where in the skeleton; plain: if the kernel cannot make keys */
+} probes_table[] = {
+#define PROGRAM(name) offsetof(struct warden_bpf, progs.name), offsetof(struct warden_bpf, progs.name)
+#define PROGRAM_KEYED(name) offsetof(struct warden_bpf, progs.name), offsetof(struct warden_bpf, progs.name##_plain)
+	{LIBRARY_OPENSSL, SITE_X509_VERIFY_CERT, false, CHECK_X509_VERIFY_CERT, PROGRAM(openssl_verify)},
+	{LIBRARY_OPENSSL, SITE_X509_VERIFY_CERT, true, 0, PROGRAM_KEYED(openssl_verified)},
+	{LIBRARY_OPENSSL, SITE_SSL_DO_HANDSHAKE, false, CHECK_SSL_DO_HANDSHAKE, PROGRAM(openssl_handshake)},
+	{LIBRARY_OPENSSL, SITE_SSL_DO_HANDSHAKE, true, 0, PROGRAM_KEYED(openssl_handshaken)},
+	{LIBRARY_OPENSSL, SITE_SSL_CONNECT, false, CHECK_SSL_DO_HANDSHAKE, PROGRAM(openssl_handshake)},
+	{LIBRARY_OPENSSL, SITE_SSL_CONNECT, true, 0, PROGRAM_KEYED(openssl_handshaken)},
+	{LIBRARY_OPENSSL, SITE_SSL_ACCEPT, false, CHECK_SSL_DO_HANDSHAKE, PROGRAM(openssl_handshake)},
+	{LIBRARY_OPENSSL, SITE_SSL_ACCEPT, true, 0, PROGRAM_KEYED(openssl_handshaken)},
+	{LIBRARY_GNUTLS, SITE_GNUTLS_REAUTH, false, CHECK_GNUTLS_REAUTH, PROGRAM(gnutls_reauth_begin)},
+	{LIBRARY_GNUTLS, SITE_GNUTLS_REAUTH, true, 0, PROGRAM_KEYED(gnutls_reauth_end)},
+	{LIBRARY_GNUTLS, SITE_GNUTLS_HANDSHAKE, false, CHECK_GNUTLS_HANDSHAKE, PROGRAM(gnutls_handshake_begin)},
+	{LIBRARY_GNUTLS, SITE_GNUTLS_VERIFY_PEERS, false, CHECK_GNUTLS_VERIFY_PEERS, PROGRAM(gnutls_verify_begin)},
+	{LIBRARY_GNUTLS, SITE_GNUTLS_VERIFY_PEERS, true, 0, PROGRAM_KEYED(gnutls_verify_end)},
+	{LIBRARY_GNUTLS, SITE_GNUTLS_HANDSHAKE, true, 0, PROGRAM_KEYED(gnutls_handshake_end)},
+	{LIBRARY_GNUTLS, SITE_GNUTLS_DEINIT, false, CHECK_GNUTLS_DEINIT, PROGRAM(gnutls_session_end)},
+};
 
-/* Every map but the constants, which make a set of programs what it is. */
-static int maps_share(const struct warden_bpf *from, struct warden_bpf *skel)
-{
-	struct bpf_map *map, *shared;
-	int err = 0;
-
-	bpf_object__for_each_map(map, skel->obj)
-	{
-		if (map == skel->maps.rodata)
-			continue;
-		shared = bpf_object__find_map_by_name(from->obj, bpf_map__name(map));
-		err = shared ? bpf_map__reuse_fd(map, bpf_map__fd(shared)) : -ENOENT;
-		if (err)
-			break;
-	}
-	return err;
-}
-
-/* Of the programs that make keys there is a plain form, for kernels that lack what that takes. */
-static void programs_choose(const struct probes *probes, struct warden_bpf *skel)
-{
-	const struct {
-		struct bpf_program *keyed, *plain;
-	} table[] = {
-		{skel->progs.openssl_verified, skel->progs.openssl_verified_plain},
-		{skel->progs.gnutls_handshake_end, skel->progs.gnutls_handshake_end_plain},
-		{skel->progs.gnutls_verify_end, skel->progs.gnutls_verify_end_plain},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		bpf_program__set_autoload(table[i].keyed, probes->has_loop);
-		bpf_program__set_autoload(table[i].plain, !probes->has_loop);
-	}
-}
-
-static int programs_try(const struct probes *probes, uint32_t slot, bool can_make_cookie, struct warden_bpf **ret)
-{
-	struct warden_bpf *skel = warden_bpf__open();
-	int err;
-
-	if (!skel)
-		return -errno;
-	libbpf_said[0] = '\0';
-	skel->rodata->fixed_library = probes->has_cookies ? -1 : (int)slot;
-	skel->rodata->can_make_cookie = can_make_cookie;
-	skel->rodata->can_read_registers = probes->reads_registers;
-	skel->rodata->can_reject = probes->can_reject;
-	programs_choose(probes, skel);
-	bpf_program__set_autoload(skel->progs.socket_received_other, slot == 0 && probes->tells_other);
-	if (slot > 0) {
-		bpf_program__set_autoload(skel->progs.socket_received, false);
-		bpf_program__set_autoload(skel->progs.socket_closed, false);
-		bpf_program__set_autoload(skel->progs.gate_egress, false);
-		err = maps_share(probes->skel, skel);
-	} else {
-		bpf_map__set_max_entries(skel->maps.pending, probes->gate_max);
-		err = bpf_map__set_max_entries(skel->maps.released, probes->gate_max);
-	}
-	if (!err)
-		err = warden_bpf__load(skel);
-	if (err) {
-		warden_bpf__destroy(skel);
-		return err;
-	}
-	*ret = skel;
-	return 0;
-}
-
-/* Whether a tracepoint may make cookies only loading one tells; it is the first program, so a refusal comes at once. */
-static int programs_load(const struct probes *probes, uint32_t slot, struct warden_bpf **ret)
-{
-	int err = programs_try(probes, slot, true, ret);
-
-	return err == -EINVAL ? programs_try(probes, slot, false, ret) : err;
-}
-
-static bool has_tracepoint(const char *type)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool found = btf && btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
-
-	btf__free(btf);
-	return found;
-}
-
-static bool has_helper(enum bpf_func_id helper)
-{
-	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, helper, NULL) == 1;
-}
-
-/* May a uprobe's program write the register that holds a function's result? */
-static bool writes_result(void)
-{
-#ifdef __x86_64__
-	const struct bpf_insn program[] = {
-		{.code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_1, .off = offsetof(struct pt_regs, rax)},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	int fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "writes_result", "GPL", program, ARRAY_SIZE(program), NULL);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-#else
-	return false;
-#endif
-}
+/* --- loading ------------------------------------------------------------------------------------------------------- */
 
 static int trackers_attach(const struct probes *probes)
 {
@@ -161,7 +74,7 @@ static int trackers_attach(const struct probes *probes)
 		bool wanted;
 	} table[] = {
 		{skel->progs.socket_received, &skel->links.socket_received, true},
-		{skel->progs.socket_received_other, &skel->links.socket_received_other, probes->tells_other},
+		{skel->progs.socket_received_other, &skel->links.socket_received_other, probes->kernel.other_data},
 		{skel->progs.socket_closed, &skel->links.socket_closed, true},
 	};
 
@@ -180,19 +93,13 @@ int probes_new(uint32_t gate_max, struct probes **ret, char **ret_error)
 	struct probes *probes = xcalloc(1, sizeof(*probes));
 	int err;
 
-	libbpf_set_print(libbpf_listen);
-	probes->gate_max = gate_max;
-	probes->has_cookies = has_helper(BPF_FUNC_get_attach_cookie);
-	probes->has_loop = has_helper(BPF_FUNC_loop);
-	probes->reads_registers = has_helper(BPF_FUNC_task_pt_regs);
-	probes->can_reject = writes_result();
-	probes->tells_other = has_tracepoint("btf_trace_sock_recv_length");
-	err = programs_load(probes, 0, &probes->skel);
+	detacher_new(&probes->detacher);
+	kernel_ask(&probes->kernel);
+	err = programs_load(&probes->kernel, NULL, 0, gate_max, &probes->skel);
 	if (!err)
 		err = trackers_attach(probes);
 	if (err) {
-		libbpf_said[strcspn(libbpf_said, "\n")] = '\0';
-		*ret_error = xasprintf("the BPF programs do not load: %s (%s)", strerror(-err), libbpf_said);
+		*ret_error = xasprintf("the BPF programs do not load: %s (%s)", strerror(-err), programs_complaint());
 		probes_free(probes);
 		return err;
 	}
@@ -200,95 +107,193 @@ int probes_new(uint32_t gate_max, struct probes **ret, char **ret_error)
 	return 0;
 }
 
-static void links_detach(struct probes *probes, size_t from)
+static void slot_detach(struct probes *probes, uint32_t number)
 {
-	while (probes->links_count > from)
-		bpf_link__destroy(probes->links[--probes->links_count]);
+	struct slot *slot = &probes->slots[number];
+
+	/* The return first, as above. */
+	while (slot->count)
+		detacher_give(probes->detacher, &slot->links[--slot->count], number);
+	slot->kind = LIBRARY_NONE;
 }
 
 void probes_free(struct probes *probes)
 {
 	if (!probes)
 		return;
-	links_detach(probes, 0);
-	free(probes->links);
-	for (size_t i = 0; i < probes->more_count; i++)
-		warden_bpf__destroy(probes->more[i]);
-	free(probes->more);
+	for (uint32_t i = 0; i < LIBRARIES_MAX; i++)
+		slot_detach(probes, i);
+	detacher_free(probes->detacher);
+	for (uint32_t i = 0; i < LIBRARIES_MAX; i++)
+		warden_bpf__destroy(probes->slots[i].programs);
 	warden_bpf__destroy(probes->skel);
 	free(probes);
 }
 
-static int program_attach(struct probes *probes, struct bpf_program *program, bool at_return, int fd, uint64_t offset,
-			  uint32_t slot)
-{
-	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = at_return, .bpf_cookie = probes->has_cookies ? slot : 0);
-	char path[64];
-	struct bpf_link *link;
+/* --- attaching ----------------------------------------------------------------------------------------------------- */
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	link = bpf_program__attach_uprobe_opts(program, -1, path, offset, &opts);
-	if (!link)
-		return -errno;
-	probes->links = xrealloc(probes->links, probes->links_count + 1, sizeof(*probes->links));
-	probes->links[probes->links_count++] = link;
-	return 0;
+/* Programs of slots that were detached some time ago are not kept: there can be as many sets as slots. */
+static void programs_sweep(struct probes *probes)
+{
+	for (uint32_t i = 0; i < LIBRARIES_MAX; i++) {
+		struct slot *slot = &probes->slots[i];
+		if (slot->programs && slot->kind == LIBRARY_NONE && !detacher_count(probes->detacher, i)) {
+			warden_bpf__destroy(slot->programs);
+			slot->programs = NULL;
+		}
+	}
 }
 
 /* The programs that serve that slot. */
-static int programs_of(struct probes *probes, uint32_t slot, struct warden_bpf **ret)
+static int programs_of(struct probes *probes, uint32_t number, struct warden_bpf **ret)
 {
-	int err;
+	struct slot *slot = &probes->slots[number];
+	int err = 0;
 
-	if (probes->has_cookies || slot == 0) {
+	if (probes->kernel.cookies || number == 0) {
 		*ret = probes->skel;
 		return 0;
 	}
-	probes->more = xrealloc(probes->more, probes->more_count + 1, sizeof(*probes->more));
-	err = programs_load(probes, slot, ret);
+	if (!slot->programs)
+		err = programs_load(&probes->kernel, probes->skel, number, 0, &slot->programs);
 	if (!err)
-		probes->more[probes->more_count++] = *ret;
+		*ret = slot->programs;
 	return err;
 }
 
-int probes_attach(struct probes *probes, uint32_t slot, int fd, const struct library_layout *layout,
-		  const uint64_t site[SITE_COUNT])
+static int probe_attach(struct probes *probes, struct warden_bpf *skel, const struct probe *probe, uint32_t number,
+			const struct probes_file *file)
 {
-	struct warden_bpf *skel;
-	bool keyed = probes->has_loop;
-	int err = programs_of(probes, slot, &skel);
-
-	if (err)
-		return err;
-	/* The call before its return: a return whose call was not seen would be counted as lost. */
-	const struct {
-		enum site site;
-		struct bpf_program *program;
-		bool at_return;
-	} table[] = {
-		{SITE_X509_VERIFY_CERT, skel->progs.openssl_verify, false},
-		{SITE_X509_VERIFY_CERT, keyed ? skel->progs.openssl_verified : skel->progs.openssl_verified_plain, true},
-		{SITE_GNUTLS_SERVER_NAME_SET, skel->progs.gnutls_server_name, false},
-		{SITE_GNUTLS_HANDSHAKE, skel->progs.gnutls_handshake_begin, false},
-		{SITE_GNUTLS_VERIFY_PEERS, skel->progs.gnutls_verify_begin, false},
-		{SITE_GNUTLS_VERIFY_PEERS, keyed ? skel->progs.gnutls_verify_end : skel->progs.gnutls_verify_end_plain,
-		 true},
-		{SITE_GNUTLS_HANDSHAKE, keyed ? skel->progs.gnutls_handshake_end : skel->progs.gnutls_handshake_end_plain,
-		 true},
-		{SITE_GNUTLS_DEINIT, skel->progs.gnutls_session_end, false},
+	const struct uprobe_place place = {
+		.file = file->fd,
+		.offset = file->site[probe->site],
+		.cookie = probes->kernel.cookies ? number : 0,
+		.at_return = probe->at_return,
 	};
-	size_t before = probes->links_count;
+	size_t program = probes->kernel.loop ? probe->program : probe->plain;
+	struct slot *slot = &probes->slots[number];
+	struct uprobe_link link;
+	int err;
 
-	err = bpf_map__update_elem(probes->skel->maps.layouts, &slot, sizeof(slot), layout, sizeof(*layout), BPF_ANY);
-	for (size_t i = 0; !err && i < ARRAY_SIZE(table); i++) {
-		bool openssl = table[i].site == SITE_X509_VERIFY_CERT;
-		if (openssl == (layout->kind == LIBRARY_OPENSSL) && site[table[i].site])
-			err = program_attach(probes, table[i].program, table[i].at_return, fd, site[table[i].site], slot);
-	}
-	if (err)
-		links_detach(probes, before);
+	if (slot->count == LINKS_MAX)
+		return -E2BIG;
+	err = uprobe_link_attach(*(struct bpf_program **)((char *)skel + program), &place, &link);
+	if (!err)
+		slot->links[slot->count++] = link;
 	return err;
 }
+
+int probes_attach(struct probes *probes, uint32_t number, const struct library_layout *layout,
+		  const struct probes_file *files, size_t count)
+{
+	struct slot *slot = &probes->slots[number];
+	struct warden_bpf *skel;
+	int err;
+
+	if (slot->kind != LIBRARY_NONE)
+		return -EBUSY;
+	/* An old probe that is still there would take its library for this one. */
+	detacher_wait(probes->detacher, number);
+	slot->kind = layout->kind;
+	programs_sweep(probes);
+	err = programs_of(probes, number, &skel);
+	if (!err)
+		err = bpf_map__update_elem(probes->skel->maps.layouts, &number, sizeof(number), layout, sizeof(*layout),
+					   BPF_ANY);
+	for (size_t i = 0; !err && i < count; i++)
+		for (size_t k = 0; !err && k < ARRAY_SIZE(probes_table); k++)
+			if (probes_table[k].kind == layout->kind && files[i].site[probes_table[k].site])
+				err = probe_attach(probes, skel, &probes_table[k], number, &files[i]);
+	if (err)
+		slot_detach(probes, number);
+	return err;
+}
+
+void probes_detach(struct probes *probes, uint32_t number)
+{
+	slot_detach(probes, number);
+	programs_sweep(probes);
+}
+
+/* --- checking ------------------------------------------------------------------------------------------------------ */
+
+static void check_ready(void *context, int pid)
+{
+	struct check_state *state = context;
+
+	__atomic_store_n(&state->tgid, (__u32)pid, __ATOMIC_SEQ_CST);
+}
+
+/* Those of the wanted sites that can be told from each other, as the program of each is another. */
+static uint32_t sites_pick(enum library_kind kind, uint32_t wanted, uint32_t *ret_probes)
+{
+	uint32_t sites = 0, probes = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(probes_table); i++) {
+		const struct probe *probe = &probes_table[i];
+		if (probe->kind == kind && probe->check && wanted & 1u << probe->site && !(probes & probe->check)) {
+			sites |= 1u << probe->site;
+			probes |= probe->check;
+		}
+	}
+	*ret_probes = probes;
+	return sites;
+}
+
+static int sites_call(struct check_state *state, uint32_t number, const struct probes_file *file, uint32_t sites,
+		      uint32_t *ret_fired)
+{
+	__u64 site[SITE_COUNT] = {};
+	int err;
+
+	for (size_t i = 0; i < SITE_COUNT; i++)
+		site[i] = sites & 1u << i ? file->site[i] : 0;
+	*state = (struct check_state){.slot = number};
+	err = library_check(file->fd, site, check_ready, state);
+	*ret_fired = __atomic_load_n(&state->fired, __ATOMIC_SEQ_CST);
+	*state = (struct check_state){};
+	return err;
+}
+
+/* What of a file's probes did not fire: bits of 1 << SITE_…, or -errno. A process that died may not have come to all
+ * functions: the rest is called in another. If the first of them was its end, without firing, it is left out then. */
+static int file_check(struct check_state *state, uint32_t number, enum library_kind kind, const struct probes_file *file)
+{
+	uint32_t silent = 0, left = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(probes_table); i++)
+		if (probes_table[i].kind == kind && probes_table[i].check && file->site[probes_table[i].site])
+			left |= 1u << probes_table[i].site;
+	silent = left;
+	while (left && (err == 0 || err == -EPROTO)) {
+		uint32_t probes, fired, hit = 0, sites = sites_pick(kind, left, &probes);
+		err = sites_call(state, number, file, sites, &fired);
+		for (size_t i = 0; i < ARRAY_SIZE(probes_table); i++)
+			if (probes_table[i].check & fired)
+				hit |= sites & 1u << probes_table[i].site;
+		silent &= ~hit;
+		left &= err == 0 ? ~sites : hit ? ~hit : ~(sites & -sites);
+	}
+	return err == 0 || err == -EPROTO || err == -ETIMEDOUT ? (int)silent : err;
+}
+
+int probes_check(struct probes *probes, uint32_t number, const struct probes_file *files, size_t count)
+{
+	struct check_state *state = &probes->skel->bss->check;
+	enum library_kind kind = __atomic_load_n(&probes->slots[number].kind, __ATOMIC_RELAXED);
+	int silent = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		int r = file_check(state, number, kind, &files[i]);
+		if (r < 0)
+			return r;
+		silent += __builtin_popcount((unsigned)r);
+	}
+	return silent;
+}
+
+/* --- what it has --------------------------------------------------------------------------------------------------- */
 
 int probes_ring_fd(const struct probes *probes)
 {
@@ -312,6 +317,7 @@ struct probes_gate probes_gate(const struct probes *probes)
 		.verified = bpf_map__fd(skel->maps.verified),
 		.notices = bpf_map__fd(skel->maps.notices),
 		.switches = &skel->bss->gate,
-		.caching = probes->has_loop,
+		.released_us = &skel->bss->counters.released_us,
+		.caching = probes->kernel.loop,
 	};
 }

@@ -104,6 +104,8 @@ static void print_connection(const struct facts *facts, const struct explain_sty
 		[VERIFY_FAILED] = "verified by the application, and it failed",
 		[VERIFY_FAILED_IGNORED] = "verification failed, and the application went on",
 		[VERIFY_OFF] = "the application did not verify",
+		[VERIFY_BY_CALLBACK] = "the application's own function decided, and not the library",
+		[VERIFY_NO_CERTIFICATE] = "there was no certificate to verify",
 		[VERIFY_PENDING] = "not verified yet",
 	};
 	char ip[ADDRESS_TEXT_MAX];

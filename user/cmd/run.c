@@ -5,14 +5,15 @@
 #include "agent.h"
 #include "cmd.h"
 #include "config.h"
+#include "control.h"
 #include "util.h"
 
-static const char usual_config[] = "/etc/tlswarden/tlswarden.yaml";
 static char usual_policies[] = "/etc/tlswarden/policies.d";
 
 static const char usage[] =
 	"usage: tlswarden run [--config FILE] [--policy PATH]... [--output FILE|-] [--events violations|all]\n"
 	"                     [--certificates] [--mode audit|enforce] [--anchors FILE] [--user NAME]\n"
+	"                     [--control PATH|none]\n"
 	"\n"
 	"Watches every verification of a TLS certificate on this host, judges it by the policies, writes events as JSON lines,\n"
 	"and ends connections or processes where a policy that enforces says so. Runs until SIGTERM or SIGINT; SIGHUP reloads the\n"
@@ -27,10 +28,12 @@ static const char usage[] =
 	"  --mode audit     overrides every policy that enforces; --mode enforce leaves it to the policies (default)\n"
 	"  --anchors FILE   PEM file with the roots known for proving paths (default: the system's bundle, if it is there)\n"
 	"  --user NAME      account of the half that reads certificates (default: tlswarden if it exists, or nobody)\n"
+	"  --control PATH   socket over which `status` and `coverage` ask this agent, or none\n"
+	"                   (default: /run/tlswarden/control.sock, if no other agent has it)\n"
 	"  -h, --help       this text\n"
 	"\n"
 	"Exit status: 0 ended by a signal; 1 a policy is invalid; 2 the command line is wrong, or a file cannot be read;\n"
-	"3 this machine cannot do it: the message says what is missing.\n";
+	"3 this machine cannot do it: the message says what is missing; or another agent has the socket that was named.\n";
 
 enum {
 	OPTION_CONFIG = 256,
@@ -40,7 +43,8 @@ enum {
 	OPTION_MODE,
 	OPTION_ANCHORS,
 	OPTION_USER,
-	OPTION_CERTIFICATES
+	OPTION_CERTIFICATES,
+	OPTION_CONTROL
 };
 
 static const struct option long_options[] = {
@@ -52,6 +56,7 @@ static const struct option long_options[] = {
 	{"anchors", required_argument, NULL, OPTION_ANCHORS},
 	{"user", required_argument, NULL, OPTION_USER},
 	{"certificates", no_argument, NULL, OPTION_CERTIFICATES},
+	{"control", required_argument, NULL, OPTION_CONTROL},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
@@ -99,6 +104,9 @@ static bool option_take(int option, char *value, struct agent_options *ret, stru
 		return true;
 	case OPTION_USER:
 		ret->user = value;
+		return true;
+	case OPTION_CONTROL:
+		ret->control = value;
 		return true;
 	case 'h':
 		choices->help = true;
@@ -151,6 +159,13 @@ static void config_apply(const struct config *config, const struct choices *choi
 		ret->anchors = config->anchors;
 	if (!ret->user)
 		ret->user = config->user;
+	if (!ret->control)
+		ret->control = config->control;
+	ret->control_named = ret->control != NULL;
+	if (!ret->control)
+		ret->control = control_usual_path;
+	else if (strcmp(ret->control, "none") == 0)
+		ret->control = NULL;
 }
 
 int cmd_run(int argc, char **argv)
@@ -167,8 +182,8 @@ int cmd_run(int argc, char **argv)
 		fputs(usage, stdout);
 		code = EXIT_FINE;
 	} else {
-		if (!choices.config && access(usual_config, F_OK) == 0)
-			choices.config = usual_config;
+		if (!choices.config && access(config_usual_path, F_OK) == 0)
+			choices.config = config_usual_path;
 		code = choices.config ? config_read(choices.config, &config) : EXIT_FINE;
 		if (code == EXIT_FINE) {
 			config_apply(&config, &choices, &options);

@@ -16,6 +16,7 @@
 #include "attach.h"
 #include "entry.h"
 #include "map_dump.h"
+#include "moment.h"
 #include "pins.h"
 #include "util.h"
 
@@ -174,6 +175,7 @@ uint64_t gate_held(const struct gate *gate, uint64_t cookie, const struct record
 void gate_release(struct gate *gate, uint64_t cookie, const struct record_id *id)
 {
 	struct gate_entry entry;
+	uint64_t now;
 
 	/* It may have ended meanwhile. */
 	if (bpf_map_lookup_elem(gate->kernel.pending, &cookie, &entry) < 0 || !same_id(&entry.id, id))
@@ -181,6 +183,8 @@ void gate_release(struct gate *gate, uint64_t cookie, const struct record_id *id
 	/* Full: it cannot be, for what is released is pending, and there is as much room. */
 	if (bpf_map_update_elem(gate->kernel.released, &cookie, id, BPF_ANY) < 0)
 		entry_drop(gate, cookie);
+	now = now_ns();
+	spread_add(gate->kernel.released_us, now > id->ktime_ns ? (now - id->ktime_ns) / 1000 : 0);
 }
 
 void gate_tidy(struct gate *gate)

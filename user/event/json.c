@@ -41,6 +41,8 @@ static const char *event_outcome(const struct event_verification *v)
 	case VERIFY_FAILED_IGNORED:
 		return "failure";
 	case VERIFY_OFF:
+	case VERIFY_BY_CALLBACK:
+	case VERIFY_NO_CERTIFICATE:
 	case VERIFY_PENDING:
 		break;
 	}
@@ -163,6 +165,16 @@ static struct json_object *verify_block(const struct facts *facts)
 	return verify;
 }
 
+/* What took the place of a certificate. */
+static struct json_object *peer_block(const struct facts *facts)
+{
+	struct json_object *peer = object_begin();
+
+	if (facts->verify == VERIFY_NO_CERTIFICATE)
+		object_text(peer, "proof", proof_words.items[facts->proof], ID_TEXT_MAX);
+	return peer;
+}
+
 static struct json_object *violations_block(const struct verdict *verdict)
 {
 	struct json_object *list = array_begin();
@@ -250,6 +262,9 @@ static struct json_object *tlswarden_block(const struct event_verification *v)
 	object_text(own, "role", role_words.items[facts->role], ID_TEXT_MAX);
 	object_child(own, "library", library_block(v));
 	object_child(own, "verify", verify_block(facts));
+	object_child(own, "peer", peer_block(facts));
+	if (facts->early_data)
+		object_flag(own, "early_data", true);
 	object_child(own, "chain", chain_json(facts));
 	put_gaps(own, facts);
 	if (leaf && leaf->parsed)
@@ -296,6 +311,8 @@ static struct json_object *whole_event(const struct event_head *head, const stru
 	put_parties(object, v);
 	if (v->certificates && v->facts->certs_count && !(certificates && put_certificates(tls, v->facts)))
 		object_flag(own, "certificates_left_out", true);
+	if (v->facts->resumed)
+		object_flag(tls, "resumed", true);
 	object_child(object, "tls", tls);
 	object_child(object, "rule", rule_block(strongest(v->verdict)));
 	object_child(object, "tlswarden", own);

@@ -188,8 +188,13 @@ static void targets_take(struct learned *learned, struct targets *targets, const
 static enum refusal refusal_of(const struct facts *facts)
 {
 	static const enum refusal results[] = {
-		[VERIFY_OK] = REFUSALS,     [VERIFY_FAILED] = REFUSAL_FAILED,   [VERIFY_FAILED_IGNORED] = REFUSAL_IGNORED,
-		[VERIFY_OFF] = REFUSAL_OFF, [VERIFY_PENDING] = REFUSAL_PENDING,
+		[VERIFY_OK] = REFUSALS,
+		[VERIFY_FAILED] = REFUSAL_FAILED,
+		[VERIFY_FAILED_IGNORED] = REFUSAL_IGNORED,
+		[VERIFY_OFF] = REFUSAL_OFF,
+		[VERIFY_BY_CALLBACK] = REFUSAL_CUSTOM,
+		[VERIFY_NO_CERTIFICATE] = REFUSAL_BARE,
+		[VERIFY_PENDING] = REFUSAL_PENDING,
 	};
 	enum refusal why = facts->verify < ARRAY_SIZE(results) ? results[facts->verify] : REFUSAL_PENDING;
 

@@ -99,6 +99,9 @@ static void read_verify(struct reading *reading, struct json_object *root)
 		reading_fails(reading, "tlswarden.verify.result", "it is missing");
 	mode = field_word(reading, own, "verify.mode", &mode_words, -1);
 	facts->verify_mode = mode < 0 ? NULL : mode_words.items[mode];
+	facts->proof = (enum peer_proof)field_word(reading, own, "peer.proof", &proof_words, PROOF_CERTIFICATE);
+	facts->resumed = field_flag(reading, root, "tls.resumed");
+	facts->early_data = field_flag(reading, own, "early_data");
 	field_number(reading, own, "verify.code", INT_MIN, INT_MAX, &code);
 	facts->verify_code = (int)code;
 	facts->expected_host = reading_keep(reading, field_text(reading, own, "verify.expected_host"));

@@ -13,6 +13,7 @@
 
 #include "object.h"
 #include "util.h"
+#include "words.h"
 
 /* Where each column starts, and the most characters of a name, an issuer, a process: a usual line takes about 100. */
 enum { AT_PROCESS = 13, AT_PEER = 30, AT_NAME = 50, AT_ISSUER = 75, AT_VERDICT = 96 };
@@ -236,6 +237,13 @@ static void add_verify(struct line *line, const struct facts *facts, bool colour
 	case VERIFY_FAILED_IGNORED:
 		text = xasprintf("failed (code %d), ignored", facts->verify_code);
 		break;
+	case VERIFY_BY_CALLBACK:
+		text = xstrdup("custom");
+		break;
+	case VERIFY_NO_CERTIFICATE:
+		text = xasprintf("no certificate (%s)",
+				 proof_words.items[facts->proof] ? proof_words.items[facts->proof] : "unknown");
+		break;
 	case VERIFY_OFF:
 	case VERIFY_PENDING: /* as in json.c: the waiting is over, nobody verified */
 		break;
@@ -272,6 +280,10 @@ char *event_verification_text(const struct event_head *head, const struct event_
 		add_verify(&line, facts, colour);
 	if (facts->truncated)
 		line_add(&line, " [certificates missing]", colour ? YELLOW : NULL);
+	if (facts->resumed)
+		line_add(&line, " [resumed]", NULL);
+	if (facts->early_data)
+		line_add(&line, " [early data]", colour ? YELLOW : NULL);
 	if (verification->retroactive)
 		line_add(&line, " [verified earlier]", colour ? YELLOW : NULL);
 	line_add(&line, "\n", NULL);

@@ -27,11 +27,19 @@ const struct words gate_words = WORDS(gate_reasons);
 
 /* VERIFY_PENDING reads "off": an event is written when the waiting is over, and then nobody has verified. */
 static const char *const verifications[] = {
-	[VERIFY_OK] = "ok",   [VERIFY_FAILED] = "failed", [VERIFY_FAILED_IGNORED] = "failed-ignored",
-	[VERIFY_OFF] = "off", [VERIFY_PENDING] = "off",
+	[VERIFY_OK] = "ok",       [VERIFY_FAILED] = "failed",      [VERIFY_FAILED_IGNORED] = "failed-ignored",
+	[VERIFY_OFF] = "off",     [VERIFY_BY_CALLBACK] = "custom", [VERIFY_NO_CERTIFICATE] = "none",
+	[VERIFY_PENDING] = "off",
 };
 _Static_assert(ARRAY_SIZE(verifications) == VERIFY_PENDING + 1, "a verify result without a name");
 const struct words verify_words = WORDS(verifications);
+
+static const char *const proofs[] = {
+	[PROOF_CERTIFICATE] = NULL,         [PROOF_UNKNOWN] = "unknown",     [PROOF_PSK] = "psk",
+	[PROOF_RAW_KEY] = "raw-public-key", [PROOF_ANONYMOUS] = "anonymous",
+};
+_Static_assert(ARRAY_SIZE(proofs) == PROOF_ANONYMOUS + 1, "a proof without a name");
+const struct words proof_words = WORDS(proofs);
 
 static const char *const roles[] = {
 	[FACTS_ROLE_UNKNOWN] = "unknown",

@@ -14,6 +14,7 @@ struct words {
 extern const struct words result_words; /* enum action_result */
 extern const struct words gate_words;   /* enum gate_reason */
 extern const struct words verify_words; /* enum verify_result; VERIFY_PENDING is written as "off" */
+extern const struct words proof_words;  /* enum peer_proof */
 extern const struct words role_words;   /* enum facts_role */
 extern const struct words library_words;
 extern const struct words action_words; /* enum action */

@@ -24,26 +24,32 @@ enum {
 };
 
 const char *const site_names[SITE_COUNT] = {
-	[SITE_X509_VERIFY_CERT] = "X509_verify_cert",
-	[SITE_GNUTLS_HANDSHAKE] = "gnutls_handshake",
-	[SITE_GNUTLS_VERIFY_PEERS] = "gnutls_certificate_verify_peers",
-	[SITE_GNUTLS_SERVER_NAME_SET] = "gnutls_server_name_set",
-	[SITE_GNUTLS_DEINIT] = "gnutls_deinit",
+	[SITE_X509_VERIFY_CERT] = "X509_verify_cert", [SITE_SSL_DO_HANDSHAKE] = "SSL_do_handshake",
+	[SITE_SSL_CONNECT] = "ossl_statem_connect",   [SITE_SSL_ACCEPT] = "ossl_statem_accept",
+	[SITE_GNUTLS_HANDSHAKE] = "gnutls_handshake", [SITE_GNUTLS_VERIFY_PEERS] = "gnutls_certificate_verify_peers",
+	[SITE_GNUTLS_REAUTH] = "gnutls_reauth",       [SITE_GNUTLS_DEINIT] = "gnutls_deinit",
 };
 
-static uint64_t site_find(const struct elf_file *elf, const char *name)
+static uint64_t site_at(const struct elf_file *elf, uint64_t address, size_t (*pick)(const uint8_t *, size_t))
 {
 	uint8_t code[CODE_BYTES];
-	uint64_t address, offset;
+	uint64_t offset;
 	size_t len = sizeof(code);
 
-	if (!elf_file_function(elf, name, &address) || !elf_file_offset(elf, address, 1, &offset))
+	if (!elf_file_offset(elf, address, 1, &offset))
 		return 0;
 	while (len && !elf_file_offset(elf, address, len, &offset))
 		len--;
 	if (!elf_file_read(elf, offset, code, len))
 		return 0;
-	return offset + site_pick(code, len);
+	return offset + pick(code, len);
+}
+
+static uint64_t site_find(const struct elf_file *elf, const char *name)
+{
+	uint64_t address;
+
+	return elf_file_function(elf, name, &address) ? site_at(elf, address, site_pick) : 0;
 }
 
 static void look_at(const struct elf_file *elf, struct library_answer *answer)
@@ -52,7 +58,8 @@ static void look_at(const struct elf_file *elf, struct library_answer *answer)
 
 	answer->build_id_len = (uint32_t)elf_file_build_id(elf, answer->build_id, BUILD_ID_MAX);
 	for (size_t i = 0; i < SITE_COUNT; i++)
-		answer->site[i] = site_find(elf, site_names[i]);
+		if (i != SITE_SSL_CONNECT && i != SITE_SSL_ACCEPT)
+			answer->site[i] = site_find(elf, site_names[i]);
 	if (answer->site[SITE_X509_VERIFY_CERT])
 		answer->wanted |= PART_CRYPTO;
 	if (elf_file_function(elf, "SSL_get_verify_mode", &address))
@@ -74,14 +81,32 @@ static int load(struct questions *questions, uint32_t wanted, const char **ret_w
 			      gnutls ? gnutls_bindings_count : openssl_bindings_count, guard_trap, ret_why);
 }
 
+/* Without both of the functions that all handshakes pass it is SSL_do_handshake that is looked at. */
+static void ask_handshake(const struct questions *questions, struct library_answer *answer)
+{
+	struct handshake_functions functions = {0};
+	uint64_t connect, accept;
+
+	openssl_ask_finished(questions, &answer->openssl, &functions);
+	connect = functions.connect ? site_at(questions->elf, functions.connect, site_pick_first) : 0;
+	accept = functions.accept ? site_at(questions->elf, functions.accept, site_pick_first) : 0;
+	if (!connect || !accept || connect == accept)
+		return;
+	answer->site[SITE_SSL_CONNECT] = connect;
+	answer->site[SITE_SSL_ACCEPT] = accept;
+	answer->site[SITE_SSL_DO_HANDSHAKE] = 0;
+}
+
 static void ask_all(struct questions *questions, struct library_answer *answer)
 {
 	char version[VERSION_MAX] = "";
 
 	if (answer->wanted & PART_CRYPTO && openssl_ask_crypto(questions, &answer->openssl, answer->version))
 		answer->parts |= PART_CRYPTO;
-	if (answer->wanted & PART_SSL && openssl_ask_ssl(questions, &answer->openssl))
+	if (answer->wanted & PART_SSL && openssl_ask_ssl(questions, &answer->openssl)) {
 		answer->parts |= PART_SSL;
+		ask_handshake(questions, answer);
+	}
 	if (answer->wanted & PART_GNUTLS && gnutls_ask(questions, &answer->gnutls, version)) {
 		answer->parts |= PART_GNUTLS;
 		if (!answer->version[0])

@@ -1,34 +1,33 @@
 /* Which files are known, and what they answered.
  *
- * Most executable files on a host have nothing to do with TLS. So before a file is asked, which costs a process, its bytes
- * are searched for the names of the functions that probes sit on: read in pieces, never mapped (a file cut short would end
- * us), never parsed. Answers are kept by inode, not by build id: that is a text which an attacker's file can copy, to have
- * the layout of its choice used for a genuine library. */
+ * By inode, not by build id: that is a text which an attacker's file can copy, to have the layout of its choice used for a
+ * genuine library. A number of an inode is used again when a file has gone, so size and times count as well; only a file
+ * whose probes are in place cannot go, as they hold it. Owns its entries and the descriptors in them. */
 #include "catalog.h"
-
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "util.h"
 
-enum {
-	PIECE = 1 << 20,
-	NEEDLE_MAX = 32,
-	BUCKETS = 4096,
-	SCAN_MAX =
-		1
-		<< 30, /* bytes of a file that are searched: string tables of larger files lie before that, or are not seen */
-};
+enum { BUCKETS = 4096 };
 
 struct catalog {
 	struct catalog_file *buckets[BUCKETS]; /* along in_bucket */
 	struct catalog_file *first;            /* all, along next */
+	size_t count;
 };
 
 void catalog_new(struct catalog **ret)
 {
 	*ret = xcalloc(1, sizeof(**ret));
+}
+
+static void file_free(struct catalog_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file->path);
+	free(file->installed);
+	free(file->reason);
+	free(file);
 }
 
 void catalog_free(struct catalog *catalog)
@@ -37,8 +36,7 @@ void catalog_free(struct catalog *catalog)
 		return;
 	for (struct catalog_file *file = catalog->first, *next; file; file = next) {
 		next = file->next;
-		free(file->path);
-		free(file);
+		file_free(file);
 	}
 	free(catalog);
 }
@@ -48,106 +46,107 @@ struct catalog_file *catalog_first(const struct catalog *catalog)
 	return catalog->first;
 }
 
-static bool same_file(const struct catalog_file *file, const struct stat *stat, int64_t ctime_ns)
+size_t catalog_count(const struct catalog *catalog)
 {
-	return file->device == stat->st_dev && file->inode == stat->st_ino && file->ctime_ns == ctime_ns &&
-	       file->size == stat->st_size;
+	return catalog->count;
 }
 
-/* Names with their NULs around them, as they stand in a string table. */
-static const struct needle {
-	const char *bytes;
-	size_t len;
-} needles[] = {
-	{"\0X509_verify_cert", sizeof("\0X509_verify_cert")},
-	{"\0SSL_get_verify_mode", sizeof("\0SSL_get_verify_mode")},
-	{"\0gnutls_handshake", sizeof("\0gnutls_handshake")},
-};
-
-static bool piece_has_name(const char *piece, size_t len)
+static int64_t nanoseconds(const struct timespec *time)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(needles); i++)
-		if (memmem(piece, len, needles[i].bytes, needles[i].len))
-			return true;
-	return false;
+	return time->tv_sec * 1000000000LL + time->tv_nsec;
 }
 
-/* 1: names one; 0: none; -errno. */
-static int file_has_name(int fd, int64_t size)
+static size_t bucket_of(dev_t device, ino_t inode)
 {
-	char *piece CLEANUP_FREE = xcalloc(1, PIECE + NEEDLE_MAX);
-	size_t kept = 0;
-
-	for (int64_t at = 0; at < size && at < SCAN_MAX;) {
-		ssize_t got = pread(fd, piece + kept, PIECE, at);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			break;
-		if (piece_has_name(piece, kept + got))
-			return 1;
-		at += got;
-		/* A name may lie across two pieces. */
-		size_t filled = kept + got;
-		kept = filled < NEEDLE_MAX ? filled : NEEDLE_MAX;
-		memmove(piece, piece + filled - kept, kept);
-	}
-	return 0;
+	return (inode ^ device) % BUCKETS;
 }
 
-static void file_ask(int fd, struct catalog_file *file)
+static struct catalog_file *find_number(const struct catalog *catalog, const struct stat *stat)
 {
-	int err = library_ask(fd, &file->answer);
+	struct catalog_file *file = catalog->buckets[bucket_of(stat->st_dev, stat->st_ino)];
 
-	if (!err)
-		err = library_answer_check(&file->answer, (uint64_t)file->size);
-	if (err) {
-		struct library_answer none = {.wanted = file->answer.wanted};
-		snprintf(none.reason, sizeof(none.reason), "it did not answer: %s",
-			 err == -ETIMEDOUT ? "no end in time" : strerror(-err));
-		file->answer = none;
-	}
+	while (file && !catalog_is(file, stat))
+		file = file->in_bucket;
+	return file;
 }
 
-int catalog_examine(struct catalog *catalog, int fd, const char *path, struct catalog_file **ret)
+bool catalog_is(const struct catalog_file *file, const struct stat *stat)
 {
-	struct catalog_file *file;
-	struct stat stat;
-	int64_t ctime_ns;
-	size_t bucket;
-	int named;
+	return file->device == stat->st_dev && file->inode == stat->st_ino;
+}
 
-	if (fstat(fd, &stat) < 0)
-		return -errno;
-	if (!S_ISREG(stat.st_mode))
-		return -EINVAL;
-	ctime_ns = stat.st_ctim.tv_sec * 1000000000LL + stat.st_ctim.tv_nsec;
-	bucket = (stat.st_ino ^ stat.st_dev) % BUCKETS;
-	for (file = catalog->buckets[bucket]; file; file = file->in_bucket)
-		if (same_file(file, &stat, ctime_ns)) {
-			*ret = file;
-			return 0;
-		}
-	named = file_has_name(fd, stat.st_size);
-	if (named < 0)
-		return named;
+bool catalog_changed(const struct catalog_file *file, const struct stat *stat)
+{
+	return file->size != stat->st_size || file->mtime_ns != nanoseconds(&stat->st_mtim);
+}
+
+struct catalog_file *catalog_find(const struct catalog *catalog, const struct stat *stat)
+{
+	struct catalog_file *file = find_number(catalog, stat);
+
+	if (!file || file->attachment || file->stage == FILE_PENDING)
+		return file;
+	/* The change time alone also changes when a name of the file goes; asking once more costs little. */
+	return !catalog_changed(file, stat) && file->ctime_ns == nanoseconds(&stat->st_ctim) ? file : NULL;
+}
+
+struct catalog_file *catalog_add(struct catalog *catalog, const struct stat *stat, const char *path)
+{
+	size_t bucket = bucket_of(stat->st_dev, stat->st_ino);
+	struct catalog_file *file = find_number(catalog, stat);
+
+	if (file)
+		catalog_remove(catalog, file);
 	file = xcalloc(1, sizeof(*file));
-	file->device = stat.st_dev;
-	file->inode = stat.st_ino;
-	file->ctime_ns = ctime_ns;
-	file->size = stat.st_size;
+	file->device = stat->st_dev;
+	file->inode = stat->st_ino;
+	file->size = stat->st_size;
+	file->mtime_ns = nanoseconds(&stat->st_mtim);
+	file->ctime_ns = nanoseconds(&stat->st_ctim);
+	file->owner = stat->st_uid;
+	file->number = (struct file_number){.device = stat->st_dev, .inode = stat->st_ino}; /* so it is nearly always */
 	file->path = xstrdup(path);
-	file->candidate = named;
-	if (named)
-		file_ask(fd, file);
-	else
-		file->settled = true;
+	file->fd = -1;
+	file->attach_us = -1;
 	file->in_bucket = catalog->buckets[bucket];
 	catalog->buckets[bucket] = file;
 	file->next = catalog->first;
+	if (file->next)
+		file->next->previous = file;
 	catalog->first = file;
-	*ret = file;
-	return 0;
+	catalog->count++;
+	return file;
+}
+
+void catalog_remove(struct catalog *catalog, struct catalog_file *file)
+{
+	struct catalog_file **link = &catalog->buckets[bucket_of(file->device, file->inode)];
+
+	while (*link != file)
+		link = &(*link)->in_bucket;
+	*link = file->in_bucket;
+	if (file->previous)
+		file->previous->next = file->next;
+	else
+		catalog->first = file->next;
+	if (file->next)
+		file->next->previous = file->previous;
+	catalog->count--;
+	file_free(file);
+}
+
+bool witness_add(struct catalog_file *file, const struct witness *witness)
+{
+	struct witness *room = NULL;
+
+	for (size_t i = 0; i < WITNESSES_MAX; i++) {
+		if (file->witnesses[i].pid == witness->pid)
+			return false;
+		if (!room && !file->witnesses[i].pid)
+			room = &file->witnesses[i];
+	}
+	if (!room)
+		return false;
+	*room = *witness;
+	return true;
 }

@@ -112,7 +112,9 @@ int confine_to_loading(void)
 
 int confine_to_answering(int answer_fd)
 {
-	static const int calls[] = {SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack)};
+	/* Random bytes: what a libc that is part of the file seeds its allocator with. */
+	static const int calls[] = {SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(getrandom),
+				    SCMP_SYS(sigaltstack)};
 	int r = limit(RLIMIT_NOFILE, 0, 0);
 
 	return r < 0 ? r : filter_load(calls, ARRAY_SIZE(calls) - !SANITIZED, answer_fd);

@@ -76,9 +76,11 @@ static struct elf_table table_at(const struct elf_file *elf, uint64_t address, u
 	return table;
 }
 
-static void dynamic_read(struct elf_file *elf)
+/* False: there is nothing dynamic. */
+static bool dynamic_read(struct elf_file *elf)
 {
 	uint64_t value[DT_NUM] = {0}, gnu_table = 0, relr = 0, relr_size = 0;
+	bool found = false;
 
 	for (size_t i = 0; i < elf->segments_count; i++) {
 		const Elf64_Phdr *segment = &elf->segments[i];
@@ -86,6 +88,7 @@ static void dynamic_read(struct elf_file *elf)
 
 		if (segment->p_type != PT_DYNAMIC)
 			continue;
+		found = true;
 		for (size_t at = 0; at < DYNAMIC_MAX && (at + 1) * sizeof(entry) <= segment->p_filesz; at++) {
 			if (!elf_file_read(elf, segment->p_offset + at * sizeof(entry), &entry, sizeof(entry)) ||
 			    entry.d_tag == DT_NULL)
@@ -113,6 +116,25 @@ static void dynamic_read(struct elf_file *elf)
 		elf->plt_rela = table_at(elf, value[DT_JMPREL], value[DT_PLTRELSZ]);
 	if (relr && relr_size)
 		elf->relr = table_at(elf, relr, relr_size);
+	elf->alone = !value[DT_NEEDED];
+	return found;
+}
+
+static bool section_read(const struct elf_file *elf, size_t index, Elf64_Shdr *ret)
+{
+	return index < SECTIONS_MAX && index * sizeof(*ret) < elf->sections.size &&
+	       elf_file_read(elf, elf->sections.offset + index * sizeof(*ret), ret, sizeof(*ret));
+}
+
+/* A program at fixed addresses with all it needs inside has nothing dynamic, and relocations all the same: of the functions whose
+ * code its libc picks at its start. Only the section headers tell of them. */
+static void static_read(struct elf_file *elf)
+{
+	Elf64_Shdr section;
+
+	for (size_t i = 0; !elf->plt_rela.size && section_read(elf, i, &section); i++)
+		if (section.sh_type == SHT_RELA && section.sh_flags & SHF_ALLOC)
+			elf->plt_rela = (struct elf_table){section.sh_offset, section.sh_size};
 }
 
 static const char *header_complaint(const struct elf_file *elf, const Elf64_Ehdr *header)
@@ -180,7 +202,8 @@ int elf_file_open(int fd, struct elf_file *ret, const char **ret_why)
 	elf.fixed = header.e_type == ET_EXEC;
 	if (header.e_shentsize == sizeof(Elf64_Shdr) && header.e_shoff && header.e_shoff < elf.size)
 		elf.sections = (struct elf_table){header.e_shoff, header.e_shnum * sizeof(Elf64_Shdr)};
-	dynamic_read(&elf);
+	if (!dynamic_read(&elf))
+		static_read(&elf);
 	*ret = elf;
 	return 0;
 }
@@ -193,12 +216,12 @@ static bool name_is(const struct elf_file *elf, const struct elf_table *names, u
 	       names->offset + at + len <= elf->size && memcmp(elf->data + names->offset + at, name, len) == 0;
 }
 
-/* A function that is defined here and has code in the file. */
-static bool function_usable(const struct elf_file *elf, const Elf64_Sym *symbol)
+/* A function of that type that is defined here and has code in the file. */
+static bool function_usable(const struct elf_file *elf, const Elf64_Sym *symbol, unsigned type)
 {
 	uint64_t offset;
 
-	return ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && symbol->st_shndx != SHN_UNDEF && symbol->st_value &&
+	return ELF64_ST_TYPE(symbol->st_info) == type && symbol->st_shndx != SHN_UNDEF && symbol->st_value &&
 	       elf_file_segment(elf, symbol->st_value, PF_X) && elf_file_offset(elf, symbol->st_value, 1, &offset);
 }
 
@@ -247,7 +270,7 @@ static bool find_hashed(const struct elf_file *elf, const char *name, Elf64_Sym 
 		if (!elf_file_read(elf, at, &value, sizeof(value)))
 			return false;
 		if ((value | 1) == (hash | 1) && elf_file_symbol(elf, index, &symbol) &&
-		    elf_file_symbol_is(elf, &symbol, name) && function_usable(elf, &symbol)) {
+		    elf_file_symbol_is(elf, &symbol, name) && function_usable(elf, &symbol, STT_FUNC)) {
 			*ret = symbol;
 			return true;
 		}
@@ -258,7 +281,8 @@ static bool find_hashed(const struct elf_file *elf, const char *name, Elf64_Sym 
 }
 
 /* Every symbol of a table of the section headers, in order. */
-static bool find_in_section(const struct elf_file *elf, const Elf64_Shdr *section, const char *name, Elf64_Sym *ret)
+static bool find_in_section(const struct elf_file *elf, const Elf64_Shdr *section, unsigned type, const char *name,
+			    Elf64_Sym *ret)
 {
 	struct elf_table names;
 	Elf64_Shdr strings;
@@ -272,7 +296,7 @@ static bool find_in_section(const struct elf_file *elf, const Elf64_Shdr *sectio
 
 		if (!elf_file_read(elf, section->sh_offset + at, &symbol, sizeof(symbol)))
 			return false;
-		if (name_is(elf, &names, symbol.st_name, name) && function_usable(elf, &symbol)) {
+		if (name_is(elf, &names, symbol.st_name, name) && function_usable(elf, &symbol, type)) {
 			*ret = symbol;
 			return true;
 		}
@@ -280,25 +304,42 @@ static bool find_in_section(const struct elf_file *elf, const Elf64_Shdr *sectio
 	return false;
 }
 
-static bool find_listed(const struct elf_file *elf, uint32_t type, const char *name, Elf64_Sym *ret)
+/* In the tables of that kind (SHT_DYNSYM, SHT_SYMTAB). */
+static bool find_listed(const struct elf_file *elf, uint32_t kind, unsigned type, const char *name, Elf64_Sym *ret)
 {
 	Elf64_Shdr section;
 
-	for (size_t i = 0; i < SECTIONS_MAX && i * sizeof(section) < elf->sections.size; i++) {
-		if (!elf_file_read(elf, elf->sections.offset + i * sizeof(section), &section, sizeof(section)))
-			return false;
-		if (section.sh_type == type && find_in_section(elf, &section, name, ret))
+	for (size_t i = 0; section_read(elf, i, &section); i++)
+		if (section.sh_type == kind && find_in_section(elf, &section, type, name, ret))
 			return true;
-	}
 	return false;
+}
+
+bool elf_file_function_sized(const struct elf_file *elf, const char *name, uint64_t *ret_address, uint64_t *ret_size)
+{
+	Elf64_Sym symbol;
+
+	if (!find_hashed(elf, name, &symbol) && (elf->hash.size || !find_listed(elf, SHT_DYNSYM, STT_FUNC, name, &symbol)) &&
+	    !find_listed(elf, SHT_SYMTAB, STT_FUNC, name, &symbol))
+		return false;
+	*ret_address = symbol.st_value;
+	*ret_size = symbol.st_size;
+	return true;
 }
 
 bool elf_file_function(const struct elf_file *elf, const char *name, uint64_t *ret_address)
 {
+	uint64_t size;
+
+	return elf_file_function_sized(elf, name, ret_address, &size);
+}
+
+bool elf_file_resolver(const struct elf_file *elf, const char *name, uint64_t *ret_address)
+{
 	Elf64_Sym symbol;
 
-	if (!find_hashed(elf, name, &symbol) && (elf->hash.size || !find_listed(elf, SHT_DYNSYM, name, &symbol)) &&
-	    !find_listed(elf, SHT_SYMTAB, name, &symbol))
+	if (!find_listed(elf, SHT_DYNSYM, STT_GNU_IFUNC, name, &symbol) &&
+	    !find_listed(elf, SHT_SYMTAB, STT_GNU_IFUNC, name, &symbol))
 		return false;
 	*ret_address = symbol.st_value;
 	return true;

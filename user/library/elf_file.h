@@ -20,6 +20,7 @@ struct elf_file {
 	const uint8_t *data; /* the whole file, mapped read-only for the life of the process */
 	size_t size;
 	bool fixed; /* ET_EXEC: wants its own addresses */
+	bool alone; /* needs no other file: what it has of a libc is inside */
 	Elf64_Phdr segments[SEGMENTS_MAX];
 	size_t segments_count;
 	struct elf_table symbols, names, hash; /* of PT_DYNAMIC; symbols and hash run at most to the segment's end */
@@ -39,6 +40,10 @@ const Elf64_Phdr *elf_file_segment(const struct elf_file *elf, uint64_t address,
 /* A defined function by name, from .dynsym or else from .symtab; its address lies in the file's part of an executable
  * segment. */
 bool elf_file_function(const struct elf_file *elf, const char *name, uint64_t *ret_address);
+/* The same with its length as the symbol says. */
+bool elf_file_function_sized(const struct elf_file *elf, const char *name, uint64_t *ret_address, uint64_t *ret_size);
+/* The function that picks which code an indirect function (IFUNC) of that name is: a program with a libc inside has them. */
+bool elf_file_resolver(const struct elf_file *elf, const char *name, uint64_t *ret_address);
 /* The dynamic symbol that a relocation names. */
 bool elf_file_symbol(const struct elf_file *elf, uint32_t index, Elf64_Sym *ret);
 bool elf_file_symbol_is(const struct elf_file *elf, const Elf64_Sym *symbol, const char *name);

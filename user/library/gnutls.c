@@ -1,4 +1,5 @@
-/* The questions to GnuTLS: role, peer's certificates, transport and the hellos' randoms of a session.
+/* The questions to GnuTLS: role, peer's certificates, transport and the hellos' randoms of a session. Those that are about how
+ * it came about are in gnutls_session.c.
  *
  * gnutls_certificate_get_peers first asks gnutls_auth_get_type, through its PLT, whether certificates are in use: that
  * import is bound to a function that says yes. What is left reads two fields of the session, the second a pointer to the
@@ -211,6 +212,9 @@ bool gnutls_ask(struct questions *questions, struct gnutls_layout *ret, char ver
 	    !ask_peers(questions, ret) || !ask_entity(questions, ret) || !ask_pull(questions, ret) ||
 	    !question_accessors(questions, &transport, 1, ret))
 		return false;
+	if (!gnutls_ask_name(questions, ret))
+		return false;
 	ask_randoms(questions, ret);
+	gnutls_ask_session(questions, ret);
 	return true;
 }

@@ -1,9 +1,10 @@
 /* Loads a shared library or program the way ld.so would map it, so that single functions of it can be called.
  *
  * Owns the mappings, which live as long as the process. Private file mappings: a hundred megabytes of program cost what is
- * touched. No dependency is loaded, no constructor, resolver (IFUNC) or initialiser is run, no TLS is set up; what would
- * need one of them meets the trap. The file is not trusted: all is mapped inside one reservation, and relocations write
- * nowhere but into the file's own writable segments.
+ * touched. No dependency is loaded, no constructor, resolver (IFUNC) or initialiser is run; what would need one of them meets
+ * the trap. No TLS is set up: code of a program that has its libc inside sees ours, and may spoil it, in a process that ends
+ * soon. The file is not trusted: all is mapped inside one reservation, and nothing is written but into the file's own
+ * writable segments, and over functions that are bound always.
  */
 #include "image.h"
 
@@ -13,6 +14,14 @@
 #include <unistd.h>
 
 #include "util.h"
+
+/* A jump to an address that follows in the code, through a register that is no argument. */
+#if defined(__x86_64__)
+static const uint8_t jump_head[] = {0x49, 0xbb}, jump_tail[] = {0x41, 0xff, 0xe3}; /* movabs, jmp *%r11 */
+#elif defined(__aarch64__)
+static const uint8_t jump_head[] = {0x50, 0, 0, 0x58, 0, 0x02, 0x1f, 0xd6}, jump_tail[] = {}; /* ldr x16, +8; br x16 */
+#endif
+enum { JUMP_BYTES = sizeof(jump_head) + 8 + sizeof(jump_tail) };
 
 #if defined(__x86_64__)
 enum {
@@ -125,7 +134,9 @@ struct relocation {
 	const struct binding *bindings;
 	size_t bindings_count;
 	uint64_t trap;
-	const Elf64_Phdr *last; /* the segment of the last target: relocations come in order */
+	const Elf64_Phdr *last;           /* the segment of the last target: relocations come in order */
+	uint64_t resolvers[BINDINGS_MAX]; /* of the bindings' names, once resolvers_known; 0: it has none */
+	bool resolvers_known;
 };
 
 /* The 8 bytes that a relocation names, or NULL outside the writable segments. */
@@ -161,6 +172,19 @@ static uint64_t symbol_value(const struct relocation *relocation, uint32_t index
 	return symbol.st_shndx == SHN_ABS ? symbol.st_value : relocation->image->bias + symbol.st_value;
 }
 
+/* Which name it is that an indirect function has: its resolver tells. They are looked for only where there is one. */
+static uint64_t indirect_value(struct relocation *relocation, uint64_t resolver)
+{
+	for (size_t i = 0; i < relocation->bindings_count && !relocation->resolvers_known; i++)
+		if (!elf_file_resolver(relocation->elf, relocation->bindings[i].name, &relocation->resolvers[i]))
+			relocation->resolvers[i] = 0;
+	relocation->resolvers_known = true;
+	for (size_t i = 0; i < relocation->bindings_count; i++)
+		if (relocation->resolvers[i] && relocation->resolvers[i] == resolver)
+			return (uint64_t)relocation->bindings[i].address;
+	return relocation->trap;
+}
+
 static bool rela_apply(struct relocation *relocation, const Elf64_Rela *rela)
 {
 	uint64_t addend = (uint64_t)rela->r_addend, value;
@@ -178,7 +202,7 @@ static bool rela_apply(struct relocation *relocation, const Elf64_Rela *rela)
 		value = symbol_value(relocation, (uint32_t)ELF64_R_SYM(rela->r_info));
 		break;
 	case R_INDIRECT:
-		value = relocation->trap;
+		value = indirect_value(relocation, addend);
 		break;
 	default: /* TLS and copies of other libraries' data: whoever needs them fails, and is heard to fail */
 		return true;
@@ -239,11 +263,59 @@ static bool relr_table(struct relocation *relocation, const struct elf_table *ta
 	return true;
 }
 
+/* Calls inside of one file need not go through a relocation, and in a program never do: the function itself leads away. Without
+ * the right to write code (a policy of SELinux, say) it stays, and whoever needed it fails, and is heard to fail. */
+static void binding_force(const struct image *image, const struct elf_file *elf, const struct binding *binding)
+{
+	uint64_t address, size, target = (uint64_t)binding->address, start;
+	uint8_t *code;
+	size_t len;
+
+	if (!elf_file_function_sized(elf, binding->name, &address, &size) || size < JUMP_BYTES ||
+	    !elf_file_offset(elf, address, JUMP_BYTES, &start))
+		return;
+	code = (uint8_t *)(image->bias + address);
+	start = page_floor((uint64_t)code);
+	len = page_ceil((uint64_t)code + JUMP_BYTES) - start;
+	if (mprotect((void *)start, len, PROT_READ | PROT_WRITE) < 0)
+		return;
+	memcpy(code, jump_head, sizeof(jump_head));
+	memcpy(code + sizeof(jump_head), &target, sizeof(target));
+	memcpy(code + sizeof(jump_head) + sizeof(target), jump_tail, sizeof(jump_tail));
+	(void)mprotect((void *)start, len, PROT_READ | PROT_EXEC);
+	__builtin___clear_cache((char *)code, (char *)code + JUMP_BYTES);
+}
+
+/* What of a libc asks the kernel for something, which here is the end, or keeps things in the thread's own memory, which is not its
+ * libc's. Elsewhere these are imports, and lead to the trap. */
+static void libc_force(const struct image *image, const struct elf_file *elf, void *trap)
+{
+	static const char *const names[] = {
+		"malloc",
+		"calloc",
+		"realloc",
+		"pthread_once",
+		"pthread_mutex_lock",
+		"pthread_rwlock_rdlock",
+		"pthread_rwlock_wrlock",
+		"pthread_getspecific",
+		"pthread_setspecific",
+		"clock_gettime",
+		"getrandom",
+		"syscall",
+		"abort",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		binding_force(image, elf, &(struct binding){names[i], trap, true});
+}
+
 int image_relocate(const struct image *image, const struct elf_file *elf, const struct binding *bindings, size_t count,
 		   void *trap, const char **ret_why)
 {
-	struct relocation relocation = {image, elf, bindings, count, (uint64_t)trap, NULL};
+	struct relocation relocation = {.image = image, .elf = elf, .bindings = bindings, .trap = (uint64_t)trap};
 
+	relocation.bindings_count = count < BINDINGS_MAX ? count : BINDINGS_MAX;
 	*ret_why = "too many relocations";
 	if (elf->rela.size / sizeof(Elf64_Rela) > RELOCATIONS_MAX ||
 	    elf->plt_rela.size / sizeof(Elf64_Rela) > RELOCATIONS_MAX || elf->relr.size / 8 > RELOCATIONS_MAX)
@@ -252,6 +324,11 @@ int image_relocate(const struct image *image, const struct elf_file *elf, const 
 	if (!relr_table(&relocation, &elf->relr) || !rela_table(&relocation, &elf->rela) ||
 	    !rela_table(&relocation, &elf->plt_rela))
 		return -ENOEXEC;
+	if (elf->alone)
+		libc_force(image, elf, trap);
+	for (size_t i = 0; i < relocation.bindings_count; i++)
+		if (bindings[i].always)
+			binding_force(image, elf, &bindings[i]);
 	*ret_why = NULL;
 	return 0;
 }

@@ -8,13 +8,14 @@ enum {
 	IMAGE_SPAN_MAX = 1 << 30,       /* from the first segment to the last; a wider image is refused */
 	IMAGE_WRITABLE_MAX = 256 << 20, /* of all writable segments; more is refused */
 	RELOCATIONS_MAX = 1 << 22,      /* of one table; a longer one is refused */
+	BINDINGS_MAX = 32,              /* later ones are not bound */
 };
 
-/* A name that relocations shall find elsewhere than ld.so would. */
+/* A name that shall lead elsewhere than with ld.so: imports of it do, and an indirect function (IFUNC) of that name. */
 struct binding {
 	const char *name;
 	void *address;
-	bool always; /* also where the file defines it itself */
+	bool always; /* also where the file defines it itself, and calls it without asking for the name */
 };
 
 struct image {

@@ -32,7 +32,7 @@ static void free_recorded(void *pointer)
 
 const struct binding openssl_bindings[] = {
 	{"memcpy", memcpy, false}, {"memmove", memmove, false}, {"memset", memset, false},   {"memcmp", memcmp, false},
-	{"strlen", strlen, false}, {"strcmp", strcmp, false},   {"strncmp", strncmp, false}, {"free", free_recorded, false},
+	{"strlen", strlen, false}, {"strcmp", strcmp, false},   {"strncmp", strncmp, false}, {"free", free_recorded, true},
 };
 const size_t openssl_bindings_count = ARRAY_SIZE(openssl_bindings);
 
@@ -250,12 +250,16 @@ static bool ask_bio(struct questions *questions, struct openssl_layout *layout)
 				 onehot_search(questions->object, 4, MARK_INT, controls_fd, functions[2], &layout->bio_num));
 }
 
-/* "OpenSSL 3.0.22 25 Aug 2026": the second word. Others (LibreSSL, BoringSSL) are told by their whole text. */
+/* "OpenSSL 3.0.22 25 Aug 2026": the second word. Others (LibreSSL, BoringSSL) are told by their whole text. A program that it is
+ * linked into has the function only if it asks itself: then the version is not known. */
 static bool ask_version(struct questions *questions, char version[VERSION_MAX])
 {
 	char text[TEXT_MAX];
+	uint64_t address;
 	size_t len;
 
+	if (!elf_file_function(questions->elf, "OpenSSL_version", &address))
+		return true;
 	if (!question_version(questions, "OpenSSL_version", 0, text, sizeof(text)))
 		return false;
 	if (strncmp(text, "OpenSSL ", 8) != 0) {

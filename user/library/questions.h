@@ -33,9 +33,19 @@ bool question_version(struct questions *questions, const char *name, long argume
 
 bool openssl_ask_crypto(struct questions *questions, struct openssl_layout *ret, char version[VERSION_MAX]);
 bool openssl_ask_ssl(struct questions *questions, struct openssl_layout *ret);
+/* Where the functions are that go on with a handshake, as addresses in the file; 0: not known. */
+struct handshake_functions {
+	uint64_t connect, accept;
+};
+/* Optional: what a finished handshake is told by. Without an answer to all that is needed ret stays as it is. */
+void openssl_ask_finished(const struct questions *questions, struct openssl_layout *ret,
+			  struct handshake_functions *ret_functions);
 /* Part of openssl_ask_ssl, and optional: without an answer ret stays as it is. */
 void openssl_ask_hello(const struct questions *questions, struct openssl_layout *ret);
 bool gnutls_ask(struct questions *questions, struct gnutls_layout *ret, char version[VERSION_MAX]);
+/* Parts of gnutls_ask; the second is optional: what goes without an answer stays as it is. */
+bool gnutls_ask_name(struct questions *questions, struct gnutls_layout *ret);
+void gnutls_ask_session(const struct questions *questions, struct gnutls_layout *ret);
 
 /* What the libraries' imports are bound to, for image_relocate. */
 extern const struct binding openssl_bindings[], gnutls_bindings[];

@@ -2,7 +2,7 @@
  * (arch/x86/kernel/uprobes.c), thirty times cheaper in a virtual machine.
  *
  * Pure; looks at bytes only. An instruction is stepped over only if it surely leaves the stack pointer and the argument
- * registers alone, cannot fault and cannot jump; anything else ends the search, and the probe stays at the entry. Bound:
+ * registers alone, cannot jump, and cannot fault for any argument that the function can take; anything else ends the search, and the probe stays at the entry. Bound:
  * SITE_MAX.
  */
 #include "library.h"
@@ -11,10 +11,12 @@
 
 enum { SITE_MAX = 32 }; /* an instruction that begins later is not looked at */
 
-/* Registers by their x86 number: rcx 1, rdx 2, rsp 4, rsi 6, rdi 7, r8, r9. */
-static bool register_kept(unsigned number)
+/* Sets of registers that must stay as they are, by their x86 numbers: rcx 1, rdx 2, rsp 4, rsi 6, rdi 7, r8, r9. */
+enum { ALL_ARGUMENTS = 0x3d6, FIRST_ARGUMENT = 0x090 /* and rsp */ };
+
+static bool register_kept(unsigned kept, unsigned number)
 {
-	return number == 1 || number == 2 || number == 4 || number == 6 || number == 7 || number == 8 || number == 9;
+	return kept >> number & 1;
 }
 
 /* push of a register, nop, jmp, jcc, call. */
@@ -50,8 +52,19 @@ static size_t long_nop(const uint8_t *code, size_t len)
 	}
 }
 
+/* mov of a constant; cmp of a constant with what a register points to, which a function whose argument that is may well
+ * do first. */
+static size_t constant(const uint8_t *code, size_t len, unsigned kept)
+{
+	if (len >= 5 && (code[0] & 0xf8) == 0xb8)
+		return register_kept(kept, code[0] & 7) ? 0 : 5;
+	if (len >= 4 && kept == FIRST_ARGUMENT && code[0] == 0x83 && (code[1] & 0xf8) == 0x78 && (code[1] & 7) != 4)
+		return 4;
+	return 0;
+}
+
 /* Length of an instruction that changes nothing the probe needs, or 0. */
-static size_t harmless(const uint8_t *code, size_t len)
+static size_t harmless(const uint8_t *code, size_t len, unsigned kept)
 {
 	unsigned rex = 0, from, to;
 	size_t at = 0;
@@ -60,6 +73,8 @@ static size_t harmless(const uint8_t *code, size_t len)
 		return 4;
 	if (long_nop(code, len))
 		return long_nop(code, len);
+	if (constant(code, len, kept))
+		return constant(code, len, kept);
 	if (len && (code[0] & 0xf0) == 0x40)
 		rex = code[at++];
 	if (len < at + 2 || code[at + 1] < 0xc0) /* register to register only */
@@ -72,17 +87,17 @@ static size_t harmless(const uint8_t *code, size_t len)
 		return at + 2;
 	case 0x31: /* xor of a register with itself */
 	case 0x33:
-		return from == to && !register_kept(to) ? at + 2 : 0;
+		return from == to && !register_kept(kept, to) ? at + 2 : 0;
 	case 0x89: /* mov */
-		return register_kept(to) ? 0 : at + 2;
+		return register_kept(kept, to) ? 0 : at + 2;
 	case 0x8b:
-		return register_kept(from) ? 0 : at + 2;
+		return register_kept(kept, from) ? 0 : at + 2;
 	default:
 		return 0;
 	}
 }
 
-size_t site_pick(const uint8_t *code, size_t len)
+static size_t pick(const uint8_t *code, size_t len, unsigned kept)
 {
 #if defined(__x86_64__)
 	for (size_t at = 0; at < len && at < SITE_MAX;) {
@@ -90,7 +105,7 @@ size_t site_pick(const uint8_t *code, size_t len)
 
 		if (emulated(code + at, len - at))
 			return at;
-		step = harmless(code + at, len - at);
+		step = harmless(code + at, len - at, kept);
 		if (!step)
 			break;
 		at += step;
@@ -98,6 +113,17 @@ size_t site_pick(const uint8_t *code, size_t len)
 #else
 	(void)code;
 	(void)len;
+	(void)kept;
 #endif
 	return 0;
+}
+
+size_t site_pick(const uint8_t *code, size_t len)
+{
+	return pick(code, len, ALL_ARGUMENTS);
+}
+
+size_t site_pick_first(const uint8_t *code, size_t len)
+{
+	return pick(code, len, FIRST_ARGUMENT);
 }

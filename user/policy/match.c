@@ -257,10 +257,8 @@ static const char *const roles[] = {[FACTS_ROLE_CLIENT] = "client", [FACTS_ROLE_
 static const char *const libraries[] = {[LIBRARY_OPENSSL] = "openssl", [LIBRARY_GNUTLS] = "gnutls"};
 /* VERIFY_PENDING is none of them. */
 static const char *const verifies[] = {
-	[VERIFY_OK] = "ok",
-	[VERIFY_FAILED] = "failed",
-	[VERIFY_FAILED_IGNORED] = "failed-ignored",
-	[VERIFY_OFF] = "off",
+	[VERIFY_OK] = "ok",   [VERIFY_FAILED] = "failed",      [VERIFY_FAILED_IGNORED] = "failed-ignored",
+	[VERIFY_OFF] = "off", [VERIFY_BY_CALLBACK] = "custom", [VERIFY_NO_CERTIFICATE] = "none",
 };
 
 static bool asks_process(enum criterion_kind kind)

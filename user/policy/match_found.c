@@ -101,8 +101,9 @@ void criterion_found(const struct criterion *criterion, const struct facts *fact
 	};
 
 	static const char *const verifies[] = {
-		[VERIFY_OK] = "ok",   [VERIFY_FAILED] = "failed",   [VERIFY_FAILED_IGNORED] = "failed-ignored",
-		[VERIFY_OFF] = "off", [VERIFY_PENDING] = "not yet",
+		[VERIFY_OK] = "ok",           [VERIFY_FAILED] = "failed",      [VERIFY_FAILED_IGNORED] = "failed-ignored",
+		[VERIFY_OFF] = "off",         [VERIFY_BY_CALLBACK] = "custom", [VERIFY_NO_CERTIFICATE] = "none",
+		[VERIFY_PENDING] = "not yet",
 	};
 
 	switch (criterion->kind) {

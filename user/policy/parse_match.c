@@ -33,13 +33,14 @@ static void check_library(struct parser *parser, const struct string *string)
 
 static void check_verify(struct parser *parser, const struct string *string)
 {
-	static const char *const words[] = {"ok", "failed", "failed-ignored", "off"};
+	static const char *const words[] = {"ok", "failed", "failed-ignored", "off", "custom", "none"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strcmp(string->text, words[i]) == 0)
 			return;
-	check_string(parser, string, "a result of a verification",
-		     "ok, failed, failed-ignored (and the process went on) or off (nobody verified)");
+	check_string(
+		parser, string, "a result of a verification",
+		"ok, failed, failed-ignored (and the process went on), off (nobody verified), custom or none (no certificate)");
 }
 
 /* Containers and units are globs, too: nginx@*.service. */

@@ -12,8 +12,13 @@
 enum { FOUND_MAX = 8 };
 
 static const char *const verify_names[] = {
-	[VERIFY_OK] = "ok",   [VERIFY_FAILED] = "failed",   [VERIFY_FAILED_IGNORED] = "failed, ignored",
-	[VERIFY_OFF] = "off", [VERIFY_PENDING] = "pending",
+	[VERIFY_OK] = "ok",
+	[VERIFY_FAILED] = "failed",
+	[VERIFY_FAILED_IGNORED] = "failed, ignored",
+	[VERIFY_OFF] = "off",
+	[VERIFY_BY_CALLBACK] = "custom",
+	[VERIFY_NO_CERTIFICATE] = "none, there is no certificate",
+	[VERIFY_PENDING] = "pending",
 };
 
 bool path_proven(const struct facts *facts)
