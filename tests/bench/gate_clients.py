@@ -29,11 +29,13 @@ from test_gate import node_library, specs       # noqa: E402
 CASES = ("none", "agent", "none again")
 VERSIONS = ("1.2", "1.3")
 SERVES = ("http", "postgres", "dns")
+EACH_LESS = 4       # so many times fewer connections of clients that need a process for each
 
 
 def median_of(crowd, servers, ports, env, count, alone):
     condemned, good = ports
     before = len(servers.report(good))
+    count = max(1, count // EACH_LESS) if crowd.each else count
     outcome = crowd.run(env.host, env.trusting, good, 0 if alone else condemned, count)
     if outcome.failed:
         raise Failure(f"{crowd.name}: {len(outcome.failed)} good connections failed, the first: {outcome.failed[0]}")
@@ -108,7 +110,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default=os.environ.get("BUILD") or str(ROOT / "build"))
     parser.add_argument("--rounds", type=int, default=7, help="at least 3 (default: 7)")
-    parser.add_argument("--count", type=int, default=40, help="good connections of each client in a turn (default: 40)")
+    parser.add_argument("--count", type=int, default=200,
+                        help=f"good connections of a client in a turn; with a process for each, 1/{EACH_LESS} (default: 200)")
     parser.add_argument("--crowds", nargs="+", choices=sorted(crowds.BY_NAME), default=[crowd.name for crowd in crowds.ALL])
     options = parser.parse_args()
     if options.rounds < 3 or options.count < 1:

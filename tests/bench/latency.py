@@ -19,7 +19,7 @@ CASES = {
     "kill, cached": ("condemned", "enforce", "forbid", "violations"),
     "none again": ("paced", None, None, None),
 }
-KINDS = {"verdict": "verification to verdict", "release": "verification to release", "action": "verification to kill"}
+KINDS = {"verdict": "verification to verdict", "action": "verification to kill"}
 # What holding the connection until it is released adds: an auditing agent has all but that.
 DIFFERENCES = (("allow, first contact", "audit"), ("allow, cached", "audit"))
 KILLED = ("killed", "rejected")
@@ -33,6 +33,7 @@ class Latencies:
         self.told = {(case, kind): [] for case in CASES for kind in KINDS}
         self.seen = {case: [] for case in CASES}
         self.seen_late = {case: [] for case in CASES}
+        self.released = {"half": [], "99 of 100": []}   # the agent's own figures of a turn, one value a round
 
     def round(self, turn):
         cases = list(CASES)
@@ -51,6 +52,8 @@ class Latencies:
             self.collect(case, load, self.wait_events(case, agent, expected))
         if agent.lost():
             raise BenchError(f"{case}: verifications were lost")
+        if case == "allow, first contact":
+            self.collect_released(load, agent.events_of("agent-stopped")[-1]["tlswarden"]["gate"])
         if case.endswith(", cached"):
             self.expect_cached(case, load, agent.events_of("agent-stopped")[-1]["tlswarden"]["cached"])
         return None
@@ -59,6 +62,12 @@ class Latencies:
         known = cached["denied" if case.startswith("kill") else "allowed"]
         if known < load.count:
             raise BenchError(f"{case}: the kernel knew the verdict of {known} of {load.count} only")
+
+    def collect_released(self, load, gate):
+        if gate["released"] < load.count:
+            raise BenchError(f"{load.count} connections waited for their first verdict, and {gate['released']} were let go")
+        self.released["half"].append(gate["release_us"]["p50"])
+        self.released["99 of 100"].append(gate["release_us"]["p99"])
 
     def client(self, case, load):
         self.seen[case].append(load.p50)
@@ -95,6 +104,7 @@ class Latencies:
             if values:
                 print(f"  {case + ': ' + KINDS[kind]:58} {percentile(values, 0.5):8.0f} {percentile(values, 0.99):8.0f} "
                       f"{max(values):8.0f} {len(values):6}")
+        print_spread("µs from verification to release, first contact", self.released, digits=0)
         print_spread("µs for a connection, as the client sees it: median", self.seen)
         for case in list(CASES)[1:]:
             print_spread(None, {f"{case} / none": [a / b for a, b in zip(self.seen[case], self.seen["none"])]}, digits=4)
