@@ -348,8 +348,39 @@ def count_of(agent, action, paths):
     return sum(get(event, "event.action") == action and get(event, "tlswarden.library.path") in paths for event in agent.events)
 
 
+def mapped_once(agent, places, directory, pair):
+    copy = places.copy(into=directory, pair=pair)
+    holder = places.hold(*libraries(copy))
+    events_of(agent, "library-attached", libraries(copy)[0])
+    return [libraries(copy)[0]], [holder]
+
+
+def upgraded(agent, places, directory, pair):
+    """Another one takes its name while the old one is mapped."""
+    paths, holders = mapped_once(agent, places, directory, pair)
+    new = places.copy(into=directory + ".new", pair=pair)
+    for name in os.listdir(new):
+        os.rename(os.path.join(new, name), os.path.join(directory, name))
+    os.rmdir(new)
+    holders.append(places.hold(*libraries(directory)))
+    events_of(agent, "library-attached", paths[0], count=2)
+    return 2 * paths, holders
+
+
+def contained(agent, places, directory, pair):
+    """In a mount namespace of its own, on a file system that goes with it."""
+    source = places.copy("image", pair=pair)
+    os.makedirs(directory)
+    inside = [os.path.join(directory, os.path.basename(path)) for path in libraries(source) if ("gnutls" in path) != pair]
+    script = f'mount -t tmpfs none "$0" && cp {source}/*.so* "$0" && exec "$@"'
+    holder = places.hold(*inside, before=("unshare", "--mount", "sh", "-c", script, directory))
+    events_of(agent, "library-attached", inside[0])
+    return inside[:1], [holder]
+
+
 def test_rounds(env):
-    """A new library, mapped by a process that soon ends: attached, left, and nothing of it stays. Those of a few rounds overlap."""
+    """A new library, alone, in place of another, or in a container, mapped by a process that soon ends: attached, left, and
+    nothing of it stays. Those of a few rounds overlap."""
     agent = env.new_agent(name="rounds")
     places = Places(env)
     begin = time.monotonic()
@@ -362,13 +393,14 @@ def test_rounds(env):
         agent.events.clear()
 
     for number in range(RUNS):
-        directory = places.copy("round", str(number), pair=number % 4 != 3)
-        holder = places.hold(*libraries(directory))
-        waiting.append(libraries(directory)[0])
-        events_of(agent, "library-attached", waiting[-1])
-        places.leave(holder)
+        directory = os.path.join(places.directory, "round", str(number))
+        way = (mapped_once, upgraded, contained)[number % 3]
+        paths, holders = way(agent, places, directory, pair=number % 4 != 3)
+        waiting += paths
+        for holder in holders:
+            places.leave(holder)
         shutil.rmtree(directory)
-        if len(waiting) == OVERLAPPING:
+        if len(waiting) >= OVERLAPPING:
             all_left()
             if before is None:      # by now everything has been used once
                 time.sleep(SETTLED)
