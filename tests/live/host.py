@@ -67,6 +67,7 @@ class Child:
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE, stdout=output, stderr=output,
                 env=env, start_new_session=True)
         self.pid = self.process.pid
+        self.session_ended = False      # its number may be another's by then
         if stdin:
             # Left open: some clients end the connection at the end of their input.
             try:
@@ -107,7 +108,8 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        if number == signal.SIGKILL:
+        if number == signal.SIGKILL and not self.session_ended:
+            self.session_ended = True
             try:
                 os.killpg(self.pid, signal.SIGKILL)
             except ProcessLookupError:

@@ -102,7 +102,7 @@ def run_one(env, label, function, case):
         result = "FAIL"
         where = str(error) if isinstance(error, Failure) else traceback.format_exc()
         shown = []
-        for describe, *args in env.trace:
+        for describe, *args in reversed(env.trace):    # what was begun last is likely what failed
             try:
                 shown.append(describe(*args))
             except Exception as broken:

@@ -15,6 +15,7 @@ from gated import Counting
 from host import CHILD_LIMIT, check, wait_for
 from namespaces import Namespace
 from test_gate_faults import refused_agent
+from test_matrix import node_library
 
 PLACES = os.path.join(clients.HERE, "client_places.py")
 HERE, THERE = "192.0.2.1", "192.0.2.2"
@@ -194,6 +195,7 @@ def test_pool(env):
 def test_pool_of_one_process(env):
     """node keeps its good connection, and between its uses is refused by the condemned server."""
     agent = env.agent("enforce")
+    agent.ensure_attached(node_library(), clients.BY_NAME["node"].holder())
     pair = Pair(env)
     program = ("const https = require('https'), pool = new https.Agent({keepAlive: true, maxSockets: 1});\n"
                "const get = (port) => new Promise((done) => https.get({host: 'localhost', family: 4, port, agent: pool, "
