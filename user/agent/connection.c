@@ -1,5 +1,5 @@
-/* See connection.h. Owns nothing. The socket is always named by its cookie, so the process only tells where to look: if it
- * has ended, or its number is another's by now, the namespace is found without it. */
+/* See connection.h. Owns nothing. The socket is always named by its cookie, so the process only tells where to look, if that is
+ * not where the agent is: if it has ended, or its number is another's by now, the namespace is found without it. */
 #include "connection.h"
 
 #include <errno.h>
@@ -20,18 +20,34 @@ struct push {
 	struct connection connection;
 };
 
-/* The network namespace that the socket is in: a descriptor. */
-static int netns_open(const struct connection *connection, int process_fd)
+typedef int (*socket_fn)(int netns_fd, const struct record_socket *socket);
+
+static int process_hold(const struct connection *connection)
 {
-	int netns = process_netns_open(process_fd, connection->socket.netns);
+	return process_open(connection->pid, connection->tid, connection->start_boottime_ns);
+}
+
+/* The network namespace that the socket is in: a descriptor. */
+static int netns_open(const struct connection *connection)
+{
+	int process CLEANUP_CLOSE = process_hold(connection);
+	int netns = process_netns_open(process, connection->socket.netns);
 
 	/* Passed to this process or inherited by it from another namespace, or the process has ended and left data behind. */
 	return netns >= 0 ? netns : netns_find(connection->socket.netns);
 }
 
-static int process_hold(const struct connection *connection)
+/* Wherever the socket is. *ret_nowhere: the error is that of looking for its namespace. */
+static int anywhere(socket_fn what, const struct connection *connection, bool *ret_nowhere)
 {
-	return process_open(connection->pid, connection->tid, connection->start_boottime_ns);
+	int netns CLEANUP_CLOSE = -1, err = what(NETNS_OWN, &connection->socket);
+
+	*ret_nowhere = false;
+	if (err != -EXDEV)
+		return err;
+	netns = netns_open(connection);
+	*ret_nowhere = netns < 0;
+	return netns < 0 ? netns : what(netns, &connection->socket);
 }
 
 static int fd_take_from(uint32_t id, unsigned flags, int process_fd, const struct record_socket *socket)
@@ -51,36 +67,36 @@ static int fd_take(const struct connection *connection, int process_fd)
 	return fd_take_from(connection->tid, THREAD, process_fd, &connection->socket);
 }
 
-static int disconnect(const struct connection *connection, int process_fd)
+static int disconnect(const struct connection *connection)
 {
-	int fd CLEANUP_CLOSE = fd_take(connection, process_fd);
+	int process CLEANUP_CLOSE = process_hold(connection), fd CLEANUP_CLOSE = fd_take(connection, process);
 
 	return fd < 0 ? fd : socket_fd_disconnect(fd);
 }
 
 int connection_end(const struct connection *connection, const char **ret_why)
 {
-	int process CLEANUP_CLOSE = process_hold(connection), netns CLEANUP_CLOSE = netns_open(connection, process);
-	int err = netns < 0 ? netns : socket_destroy(netns, &connection->socket);
+	bool nowhere;
+	int err = anywhere(socket_destroy, connection, &nowhere);
 
 	*ret_why = "";
-	if (err == -ENOENT && netns >= 0) {
+	if (err == -ENOENT && !nowhere) {
 		*ret_why = "the connection had ended already";
 		return err;
 	}
-	if (!err || disconnect(connection, process) == 0)
+	if (!err || disconnect(connection) == 0)
 		return 0;
-	*ret_why = netns < 0          ? "no process is left in the socket's network namespace" :
+	*ret_why = nowhere            ? "no process is left in the socket's network namespace" :
 		   err == -EOPNOTSUPP ? "the kernel cannot destroy sockets (CONFIG_INET_DIAG_DESTROY)" :
 					strerror(-err);
-	return netns < 0 ? -ESRCH : err;
+	return nowhere ? -ESRCH : err;
 }
 
 int connection_look(const struct connection *connection)
 {
-	int process CLEANUP_CLOSE = process_hold(connection), netns CLEANUP_CLOSE = netns_open(connection, process);
+	bool ignored;
 
-	return netns < 0 ? netns : socket_look(netns, &connection->socket);
+	return anywhere(socket_look, connection, &ignored);
 }
 
 static void push_run(struct work *work)

@@ -4,16 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 
+#include "users.h"
 #include "util.h"
 
 enum {
-	STAT_MAX = 4096,
+	STAT_MAX = 4096, /* some 400 bytes, given in one piece */
 	STAT_PARENT = 4, /* fields of proc(5)'s stat, counted from 1 */
 	STAT_FLAGS = 9,
 	STAT_START = 22,
@@ -36,17 +36,18 @@ static int stat_read(int process_fd, struct process_stat *ret)
 {
 	uint64_t *const fields[STAT_START + 1] = {
 		[STAT_PARENT] = &ret->parent, [STAT_FLAGS] = &ret->flags, [STAT_START] = &ret->start_ticks};
-	char *text CLEANUP_FREE = NULL, *field;
+	char text[STAT_MAX];
+	const char *field;
 	int fd CLEANUP_CLOSE = openat(process_fd, "stat", O_RDONLY | O_CLOEXEC);
-	size_t len;
-	int err;
+	ssize_t len;
 
 	*ret = (struct process_stat){};
 	if (fd < 0)
 		return -errno;
-	err = fd_read_all(fd, STAT_MAX, &text, &len);
-	if (err)
-		return err;
+	len = read(fd, text, sizeof(text) - 1);
+	if (len < 0)
+		return -errno;
+	text[len] = '\0';
 	/* The name, field 2, may hold anything: its end is the last parenthesis. */
 	field = strrchr(text, ')');
 	for (int number = 3; field && number <= STAT_START; number++) {
@@ -106,21 +107,6 @@ int process_kill(uint32_t pid, uint64_t start_boottime_ns)
 	return pidfd_send_signal(held, SIGKILL, NULL, 0) < 0 ? -errno : 0;
 }
 
-/* /etc/passwd only: a name service over the network would hold up every event. */
-static void user_name(uint32_t uid, char *ret, size_t size)
-{
-	FILE *file CLEANUP_FCLOSE = fopen("/etc/passwd", "re");
-	struct passwd entry, *found;
-	char line[4096];
-
-	ret[0] = '\0';
-	while (file && fgetpwent_r(file, &entry, line, sizeof(line), &found) == 0)
-		if (entry.pw_uid == uid) {
-			snprintf(ret, size, "%s", entry.pw_name);
-			return;
-		}
-}
-
 enum { RANKS = 3 };
 
 /* In which order cgroup_read looks at them. */
@@ -171,7 +157,7 @@ void process_describe(const struct message_process *asked, struct message_proces
 	ret->known = 0;
 	ret->exe[0] = '\0';
 	ret->cgroup[0] = '\0';
-	user_name(asked->uid, ret->user, sizeof(ret->user));
+	user_name(asked->uid, ret->user);
 	if (fd < 0)
 		return;
 	len = readlinkat(fd, "exe", ret->exe, sizeof(ret->exe) - 1);

@@ -7,24 +7,18 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/time.h>
 
+#include "netlink.h"
 #include "util.h"
 
-enum {
-	ANSWER_WAIT_S = 2,  /* the kernel answers at once; if it does not, -EAGAIN */
-	ANSWER_BYTES = 512, /* what is beyond is attributes, and cut off */
-};
+enum { ANSWER_BYTES = 512 /* what is beyond is attributes, and cut off */ };
 
 struct request {
 	struct nlmsghdr header;
@@ -39,33 +33,6 @@ struct answer {
 		char bytes[ANSWER_BYTES];
 	};
 };
-
-static bool same_namespace(int a, int b)
-{
-	struct stat first, second;
-	return !fstat(a, &first) && !fstat(b, &second) && first.st_ino == second.st_ino && first.st_dev == second.st_dev;
-}
-
-static int netlink_open(int netns_fd)
-{
-	int own CLEANUP_CLOSE = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	int fd, err;
-
-	if (own < 0)
-		return -errno;
-	if (same_namespace(own, netns_fd)) {
-		fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-		return fd < 0 ? -errno : fd;
-	}
-	if (setns(netns_fd, CLONE_NEWNET) < 0)
-		return -errno;
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	err = fd < 0 ? -errno : fd;
-	/* A warden left in a stranger's namespace would act on the wrong sockets from then on. */
-	if (setns(own, CLONE_NEWNET) < 0)
-		abort();
-	return err;
-}
 
 static void request_name(struct request *request, const struct record_socket *target)
 {
@@ -95,28 +62,16 @@ static void request_swap_ends(struct inet_diag_sockid *id)
 }
 
 /* 0: an answer other than an error, or the error 0. */
-static int ask(int netns_fd, const struct request *request, struct answer *ret)
+static int ask(struct netlink *netlink, struct request *request, struct answer *ret)
 {
-	struct timeval wait = {.tv_sec = ANSWER_WAIT_S};
-	int fd CLEANUP_CLOSE = netlink_open(netns_fd);
-	ssize_t got;
+	int err = netlink_ask(netlink, &request->header, ret, sizeof(*ret));
 
-	if (fd < 0)
-		return fd;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-	if (send(fd, request, sizeof(*request), 0) != sizeof(*request))
-		return -errno;
-	got = recv(fd, ret, sizeof(*ret), 0);
-	if (got < 0)
-		return -errno;
-	if ((size_t)got < sizeof(ret->header) + sizeof(ret->error.error))
-		return -EPROTO;
-	return ret->header.nlmsg_type == NLMSG_ERROR ? ret->error.error : 0;
+	return !err && ret->header.nlmsg_type == NLMSG_ERROR ? ret->error.error : err;
 }
 
 /* A kernel whose tcp_diag or udp_diag is missing, a module that may not be loaded any more, says of every socket that there
  * is none. A list of the sockets in no state at all is empty; or it fails in the same way. */
-static int check_protocol(int netns_fd, const struct request *asked)
+static int check_protocol(struct netlink *netlink, const struct request *asked)
 {
 	static bool known[IPPROTO_UDP + 1]; /* of all threads */
 	struct request request = *asked;
@@ -128,7 +83,8 @@ static int check_protocol(int netns_fd, const struct request *asked)
 	request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
 	request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	request.body.idiag_states = 0;
-	err = ask(netns_fd, &request, &answer);
+	err = ask(netlink, &request, &answer);
+	netlink_close(netlink); /* a list can be more than one answer */
 	if (!err && answer.header.nlmsg_type == NLMSG_DONE)
 		err = answer.error.error; /* the same place */
 	__atomic_store_n(&known[asked->body.sdiag_protocol], !err, __ATOMIC_RELAXED);
@@ -136,18 +92,18 @@ static int check_protocol(int netns_fd, const struct request *asked)
 }
 
 /* -ENOENT only of a socket that is not there. */
-static int ask_of_socket(int netns_fd, const struct request *request, struct answer *ret)
+static int ask_of_socket(struct netlink *netlink, struct request *request, struct answer *ret)
 {
-	int err = ask(netns_fd, request, ret);
+	int err = ask(netlink, request, ret);
 
 	/* -ESTALE: there is a socket between these ends, but another one. */
 	if (err != -ENOENT && err != -ESTALE)
 		return err;
-	err = check_protocol(netns_fd, request);
+	err = check_protocol(netlink, request);
 	return err ? err : -ENOENT;
 }
 
-int socket_look(int netns_fd, const struct record_socket *target)
+static int look(struct netlink *netlink, const struct record_socket *target)
 {
 	struct request request = {
 		.header = {.nlmsg_len = sizeof(request), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST}};
@@ -157,7 +113,7 @@ int socket_look(int netns_fd, const struct record_socket *target)
 	request_name(&request, target);
 	if (request.body.sdiag_protocol == IPPROTO_UDP)
 		request_swap_ends(&request.body.id);
-	err = ask_of_socket(netns_fd, &request, &answer);
+	err = ask_of_socket(netlink, &request, &answer);
 	if (err)
 		return err;
 	if (answer.header.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
@@ -167,7 +123,7 @@ int socket_look(int netns_fd, const struct record_socket *target)
 	return answer.socket.idiag_state == TCP_CLOSE || answer.socket.idiag_state == TCP_TIME_WAIT ? -ENOENT : 0;
 }
 
-int socket_destroy(int netns_fd, const struct record_socket *target)
+static int destroy(struct netlink *netlink, const struct record_socket *target)
 {
 	struct request request = {.header = {.nlmsg_len = sizeof(request),
 					     .nlmsg_type = SOCK_DESTROY,
@@ -176,12 +132,28 @@ int socket_destroy(int netns_fd, const struct record_socket *target)
 	int err;
 
 	/* What is no connection any more is found as well, and nobody should be told that we ended it. */
-	err = socket_look(netns_fd, target);
+	err = look(netlink, target);
 	if (err)
 		return err;
 	request_name(&request, target);
-	err = ask_of_socket(netns_fd, &request, &answer);
+	err = ask_of_socket(netlink, &request, &answer);
 	if (err)
 		return err;
 	return answer.header.nlmsg_type == NLMSG_ERROR ? 0 : -EPROTO;
+}
+
+int socket_look(int netns_fd, const struct record_socket *target)
+{
+	struct netlink room CLEANUP_NETLINK = {.fd = -1}, *netlink;
+	int err = netlink_get(netns_fd, target->netns, &room, &netlink);
+
+	return err ? err : look(netlink, target);
+}
+
+int socket_destroy(int netns_fd, const struct record_socket *target)
+{
+	struct netlink room CLEANUP_NETLINK = {.fd = -1}, *netlink;
+	int err = netlink_get(netns_fd, target->netns, &room, &netlink);
+
+	return err ? err : destroy(netlink, target);
 }
