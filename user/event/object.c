@@ -31,9 +31,10 @@ struct json_object *array_begin(void)
 	return need(json_object_new_array());
 }
 
+/* key: static. */
 static void put(struct json_object *object, const char *key, struct json_object *value)
 {
-	if (json_object_object_add(object, key, need(value)) < 0)
+	if (json_object_object_add_ex(object, key, need(value), JSON_C_OBJECT_ADD_CONSTANT_KEY) < 0)
 		need(NULL);
 }
 
@@ -70,9 +71,10 @@ char *text_cut(const char *text, size_t max)
 
 static struct json_object *bounded(const char *text, size_t max)
 {
-	CLEANUP_FREE char *cut = text_cut(text, max);
+	size_t len = strnlen(text, max + 1);
+	CLEANUP_FREE char *cut = len > max ? text_cut(text, max) : NULL;
 
-	return need(json_object_new_string(cut));
+	return need(cut ? json_object_new_string(cut) : json_object_new_string_len(text, (int)len));
 }
 
 void object_text(struct json_object *object, const char *key, const char *text, size_t max)
@@ -116,27 +118,25 @@ void object_hex(struct json_object *object, const char *key, const uint8_t *data
 	put(object, key, json_object_new_string(hex));
 }
 
-/* Seconds since 1970 to "2026-11-22T01:02:03"; false if there is no four-digit year for it. */
-static bool format_seconds(int64_t seconds, char *out, size_t size)
+/* Seconds since 1970 to "2026-11-22T01:02:03", and what goes behind; false if there is no four-digit year for it. */
+static bool format_seconds(int64_t seconds, const char *behind, char *out, size_t size)
 {
 	time_t time = seconds;
 	struct tm tm;
 
 	if (!gmtime_r(&time, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
 		return false;
-	snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		 tm.tm_min, tm.tm_sec);
+	snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d%s", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+		 tm.tm_min, tm.tm_sec, behind);
 	return true;
 }
 
 void object_time(struct json_object *object, const char *key, int64_t seconds)
 {
-	char text[64], *utc CLEANUP_FREE = NULL;
+	char text[64];
 
-	if (!format_seconds(seconds, text, sizeof(text)))
-		return;
-	utc = xasprintf("%sZ", text);
-	put(object, key, json_object_new_string(utc));
+	if (format_seconds(seconds, "Z", text, sizeof(text)))
+		put(object, key, json_object_new_string(text));
 }
 
 void object_child(struct json_object *object, const char *key, struct json_object *child)
@@ -173,14 +173,14 @@ struct json_object *object_event(const struct event_head *head, struct json_obje
 {
 	struct json_object *object = object_begin(), *ecs = object_begin(), *host = object_begin();
 	int64_t seconds = head->time_us / 1000000, micros = head->time_us % 1000000;
-	char second[64], stamp[96];
+	char micro[16], stamp[64];
 
 	if (micros < 0) {
 		micros += 1000000;
 		seconds--;
 	}
-	if (format_seconds(seconds, second, sizeof(second))) {
-		snprintf(stamp, sizeof(stamp), "%s.%06" PRId64 "Z", second, micros);
+	snprintf(micro, sizeof(micro), ".%06" PRId64 "Z", micros);
+	if (format_seconds(seconds, micro, stamp, sizeof(stamp))) {
 		put(object, "@timestamp", json_object_new_string(stamp));
 	}
 	object_text(ecs, "version", "8.17.0", ID_TEXT_MAX);
@@ -193,12 +193,16 @@ struct json_object *object_event(const struct event_head *head, struct json_obje
 
 char *object_line(struct json_object *object)
 {
-	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	size_t len = 0;
+	const char *text = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+							     &len);
 	char *line = NULL;
 
 	if (!text)
 		need(NULL);
-	line = xasprintf("%s\n", text);
+	line = xcalloc(len + 2, 1);
+	memcpy(line, text, len);
+	line[len] = '\n';
 	json_object_put(object);
 	return line;
 }
