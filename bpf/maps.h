@@ -102,6 +102,7 @@ struct {
 struct draft {
 	struct record_verify record;
 	struct gate_entry entry;
+	__u64 words[VERDICT_CHUNK / 8]; /* of a certificate, while its key is made */
 };
 
 /* Thread → the record it is making. */

@@ -16,8 +16,7 @@ enum {
 	SSL_VERIFY_PEER = 1,
 	HANDSHAKE_BESIDE_MAX = 65536, /* as in user/capture/decode.c: what a socket may have received beside certificates */
 	COMPRESSED_TO_AT_LEAST = 16,
-	KEYING_PIECE = 32, /* bytes */
-	NOTED_CERT = 1,    /* words that go before what stands for a certificate in a key */
+	NOTED_CERT = 1, /* words that go before what stands for a certificate in a key */
 	NOTED_NUMBER = 2,
 };
 
@@ -40,6 +39,7 @@ struct keying_part {
 	struct siphash hash;
 	__u64 address, len; /* of what is being added; not changed in the loop, whose every turn the verifier would follow */
 	__u64 failed;
+	__u64 *words; /* VERDICT_CHUNK bytes of the thread's draft: the stack is small */
 };
 
 struct verdict_keys {
@@ -48,26 +48,26 @@ struct verdict_keys {
 	__u32 made;
 };
 
-/* In pieces, as the stack is small. */
+/* The hash is worked on where it can stay in registers. */
 static long keying_chunk(__u32 index, void *context)
 {
 	struct keying_part *part = context;
+	__u64 *words = part->words;
 	__u64 at = (__u64)index * VERDICT_CHUNK;
+	__u64 size = part->len > at ? part->len - at : 0;
+	struct siphash hash = part->hash;
 
-	for (int piece = 0; piece < VERDICT_CHUNK / KEYING_PIECE; piece++, at += KEYING_PIECE) {
-		__u64 words[KEYING_PIECE / 8] = {};
-		__u64 size = part->len > at ? part->len - at : 0;
-
-		barrier_var(size);
-		if (size > KEYING_PIECE)
-			size = KEYING_PIECE;
-		if (bpf_probe_read_user(words, size, (void *)(part->address + at))) {
-			part->failed = 1;
-			return 1;
-		}
-		for (int i = 0; i < KEYING_PIECE / 8; i++)
-			siphash_add(&part->hash, words[i]);
+	barrier_var(size);
+	if (size > VERDICT_CHUNK)
+		size = VERDICT_CHUNK;
+	__builtin_memset(words, 0, VERDICT_CHUNK);
+	if (bpf_probe_read_user(words, size, (void *)(part->address + at))) {
+		part->failed = 1;
+		return 1;
 	}
+	for (int i = 0; i < VERDICT_CHUNK / 8; i++)
+		siphash_add(&hash, words[i]);
+	part->hash = hash;
 	return 0;
 }
 
@@ -83,14 +83,18 @@ static __always_inline void keying_part_add(struct keying_part *part, __u64 addr
 __noinline int keying_cert(struct keying *k, const struct cert_source *source)
 {
 	struct siphash_key secret = gate.secret;
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct draft *draft = bpf_map_lookup_elem(&drafts, &thread);
 	struct keying_part part = {};
 	struct siphash_value digest;
 
-	if (!k || !source || !source->tbs_len || source->tbs_len > TBS_MAX || source->signature_len > SIGNATURE_MAX)
+	if (!k || !source || !draft || !source->tbs_len || source->tbs_len > TBS_MAX ||
+	    source->signature_len > SIGNATURE_MAX)
 		return false;
 	k->bytes += source->tbs_len + source->signature_len;
 	if (k->bytes > VERDICT_BYTES_MAX)
 		return false;
+	part.words = draft->words;
 	siphash_begin(&part.hash, &secret);
 	verdict_key_cert(&part.hash, source->form, source->unused_bits, source->tbs_len, source->signature_len);
 	keying_part_add(&part, source->signature, source->signature_len);
@@ -126,9 +130,11 @@ static __always_inline bool yes(void)
 static __noinline bool keying_begin(struct keying *k, const struct record_verify *record, __u32 kind)
 {
 	struct siphash_key secret = gate.secret;
+	struct siphash facts;
 
-	siphash_begin(&k->whole, &secret);
-	verdict_key_facts(&k->whole, record, kind);
+	siphash_begin(&facts, &secret);
+	verdict_key_facts(&facts, record, kind);
+	k->whole = facts;
 	return yes();
 }
 
@@ -159,16 +165,19 @@ static __always_inline bool socket_fits(const struct record_socket *socket, __u3
 						socket->received <= (__u64)presented_bytes + HANDSHAKE_BESIDE_MAX);
 }
 
-static __noinline void notice_send(const struct record_verify *record, __u32 why, __u32 rule)
+/* False: there is no room. */
+static __noinline bool notice_send(const struct record_verify *record, __u32 why, __u32 rule)
 {
 	struct gate_notice *notice = bpf_ringbuf_reserve(&notices, sizeof(*notice), 0);
 
 	if (!notice) {
 		COUNT(lost_notice);
-		return;
+		return false;
 	}
 	notice->id = record->head.id;
 	notice->start_boottime_ns = record->start_boottime_ns;
+	notice->exec_id = record->exec_id;
+	notice->cgroup_id = record->cgroup_id;
 	notice->epoch = gate.epoch;
 	notice->why = why;
 	notice->rule = rule;
@@ -177,6 +186,7 @@ static __noinline void notice_send(const struct record_verify *record, __u32 why
 	notice->held = 0;
 	notice->socket = record->socket;
 	bpf_ringbuf_submit(notice, 0);
+	return true;
 }
 
 static __noinline bool verified_remember(const struct record_verify *record, const struct siphash_value *key)
@@ -237,7 +247,8 @@ static __noinline bool verdict_apply(struct record_verify *record, const struct 
 	if (kind == CACHED_DENY) {
 		COUNT(denied);
 		record->flags |= VERIFY_DENIED;
-		notice_send(record, NOTICE_DENIED, rule);
+		if (!notice_send(record, NOTICE_DENIED, rule))
+			record->flags |= VERIFY_UNNOTICED;
 		return true;
 	}
 	if (keys->made && known && gate.remembering && record->socket.protocol == PROTOCOL_TCP &&

@@ -80,6 +80,7 @@ enum notice_why { NOTICE_DENIED = 1, NOTICE_FULL, NOTICE_LATE /* its time was up
 struct gate_notice {
 	struct record_id id;
 	__u64 start_boottime_ns;
+	__u64 exec_id, cgroup_id; /* NOTICE_DENIED: as struct record_verify has them */
 	__u64 epoch;
 	__u32 why;  /* enum notice_why */
 	__u32 rule; /* NOTICE_DENIED */

@@ -65,12 +65,13 @@ enum verify_flags {
 	VERIFY_GATED = 1 << 6,  /* its socket's packets wait for the verdict */
 	VERIFY_PASSED = 1 << 7, /* a cached verdict allowed it: not gated */
 	VERIFY_DENIED = 1 << 8, /* a cached verdict condemned it: the warden has been told as well */
-	VERIFY_REJECTED = 1 << 9, /* … and the library was made to refuse the certificate */
-	VERIFY_UNGATED = 1 << 10, /* the map of gated sockets was full */
-	VERIFY_RESUMED = 1 << 11, /* nothing was verified: an earlier session goes on, whose certificates these are */
-	VERIFY_CUSTOM = 1 << 12,  /* the handshake is over, and the library's own verification was never called */
-	VERIFY_EARLY = 1 << 13,   /* with early data (0-RTT), which went before anything could be judged */
-	VERIFY_BARE = 1 << 14,    /* the handshake is over, and the peer showed no certificate: see record_verify.bare */
+	VERIFY_UNNOTICED = 1 << 3, /* … but for that there was no room: the judge has to ask for its end */
+	VERIFY_REJECTED = 1 << 9,  /* … and the library was made to refuse the certificate */
+	VERIFY_UNGATED = 1 << 10,  /* the map of gated sockets was full */
+	VERIFY_RESUMED = 1 << 11,  /* nothing was verified: an earlier session goes on, whose certificates these are */
+	VERIFY_CUSTOM = 1 << 12,   /* the handshake is over, and the library's own verification was never called */
+	VERIFY_EARLY = 1 << 13,    /* with early data (0-RTT), which went before anything could be judged */
+	VERIFY_BARE = 1 << 14,     /* the handshake is over, and the peer showed no certificate: see record_verify.bare */
 };
 
 /* What a peer without a certificate proved itself by. */

@@ -43,17 +43,23 @@ static const struct probe {
 	bool at_return;
 	uint32_t check;        /* enum check_probe, or 0 */
 	size_t program, plain; /* where in the skeleton; plain: if the kernel cannot make keys */
+	size_t session;        /* what stands for both ends of the call, if the kernel can; 0: nothing does */
 } probes_table[] = {
 #define PROGRAM(name) offsetof(struct warden_bpf, progs.name), offsetof(struct warden_bpf, progs.name)
+#define SESSION(name) offsetof(struct warden_bpf, progs.name)
 #define PROGRAM_KEYED(name) offsetof(struct warden_bpf, progs.name), offsetof(struct warden_bpf, progs.name##_plain)
 	{LIBRARY_OPENSSL, SITE_X509_VERIFY_CERT, false, CHECK_X509_VERIFY_CERT, PROGRAM(openssl_verify)},
 	{LIBRARY_OPENSSL, SITE_X509_VERIFY_CERT, true, 0, PROGRAM_KEYED(openssl_verified)},
-	{LIBRARY_OPENSSL, SITE_SSL_DO_HANDSHAKE, false, CHECK_SSL_DO_HANDSHAKE, PROGRAM(openssl_handshake)},
-	{LIBRARY_OPENSSL, SITE_SSL_DO_HANDSHAKE, true, 0, PROGRAM_KEYED(openssl_handshaken)},
-	{LIBRARY_OPENSSL, SITE_SSL_CONNECT, false, CHECK_SSL_DO_HANDSHAKE, PROGRAM(openssl_handshake)},
-	{LIBRARY_OPENSSL, SITE_SSL_CONNECT, true, 0, PROGRAM_KEYED(openssl_handshaken)},
-	{LIBRARY_OPENSSL, SITE_SSL_ACCEPT, false, CHECK_SSL_DO_HANDSHAKE, PROGRAM(openssl_handshake)},
-	{LIBRARY_OPENSSL, SITE_SSL_ACCEPT, true, 0, PROGRAM_KEYED(openssl_handshaken)},
+	{LIBRARY_OPENSSL, SITE_SSL_DO_HANDSHAKE, false, CHECK_SSL_DO_HANDSHAKE, PROGRAM(openssl_handshake),
+	 SESSION(openssl_handshake_session)},
+	{LIBRARY_OPENSSL, SITE_SSL_DO_HANDSHAKE, true, 0, PROGRAM_KEYED(openssl_handshaken),
+	 SESSION(openssl_handshake_session)},
+	{LIBRARY_OPENSSL, SITE_SSL_CONNECT, false, CHECK_SSL_DO_HANDSHAKE, PROGRAM(openssl_handshake),
+	 SESSION(openssl_handshake_session)},
+	{LIBRARY_OPENSSL, SITE_SSL_CONNECT, true, 0, PROGRAM_KEYED(openssl_handshaken), SESSION(openssl_handshake_session)},
+	{LIBRARY_OPENSSL, SITE_SSL_ACCEPT, false, CHECK_SSL_DO_HANDSHAKE, PROGRAM(openssl_handshake),
+	 SESSION(openssl_handshake_session)},
+	{LIBRARY_OPENSSL, SITE_SSL_ACCEPT, true, 0, PROGRAM_KEYED(openssl_handshaken), SESSION(openssl_handshake_session)},
 	{LIBRARY_GNUTLS, SITE_GNUTLS_REAUTH, false, CHECK_GNUTLS_REAUTH, PROGRAM(gnutls_reauth_begin)},
 	{LIBRARY_GNUTLS, SITE_GNUTLS_REAUTH, true, 0, PROGRAM_KEYED(gnutls_reauth_end)},
 	{LIBRARY_GNUTLS, SITE_GNUTLS_HANDSHAKE, false, CHECK_GNUTLS_HANDSHAKE, PROGRAM(gnutls_handshake_begin)},
@@ -170,11 +176,14 @@ static int probe_attach(struct probes *probes, struct warden_bpf *skel, const st
 		.cookie = probes->kernel.cookies ? number : 0,
 		.at_return = probe->at_return,
 	};
-	size_t program = probes->kernel.loop ? probe->program : probe->plain;
+	bool session = probes->kernel.sessions && probe->session;
+	size_t program = session ? probe->session : probes->kernel.loop ? probe->program : probe->plain;
 	struct slot *slot = &probes->slots[number];
 	struct uprobe_link link;
 	int err;
 
+	if (session && probe->at_return)
+		return 0;
 	if (slot->count == LINKS_MAX)
 		return -E2BIG;
 	err = uprobe_link_attach(*(struct bpf_program **)((char *)skel + program), &place, &link);

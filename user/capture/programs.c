@@ -61,6 +61,7 @@ void kernel_ask(struct kernel_abilities *ret)
 	ret->other_data = has_tracepoint("btf_trace_sock_recv_length");
 	ret->multi = ret->cookies && uprobe_multi_works(false);
 	ret->multi_write = ret->multi && ret->reject && uprobe_multi_works(true);
+	ret->sessions = ret->multi && ret->loop && session_program_works(&ret->functions);
 }
 
 /* Every map but the constants, which make a set of programs what it is. */
@@ -105,7 +106,20 @@ static void attachment_choose(const struct kernel_abilities *kernel, struct bpf_
 		bpf_program__set_expected_attach_type(program, (enum bpf_attach_type)UPROBE_MULTI);
 }
 
-static void programs_choose(const struct kernel_abilities *kernel, struct warden_bpf *skel, bool first)
+/* A session stands for a pair. */
+static int sessions_choose(const struct kernel_abilities *kernel, struct warden_bpf *skel)
+{
+	struct bpf_program *session = skel->progs.openssl_handshake_session;
+
+	bpf_program__set_autoload(session, kernel->sessions);
+	if (!kernel->sessions)
+		return 0;
+	bpf_program__set_autoload(skel->progs.openssl_handshake, false);
+	bpf_program__set_autoload(skel->progs.openssl_handshaken, false);
+	return session_program_prepare(session, &kernel->functions);
+}
+
+static int programs_choose(const struct kernel_abilities *kernel, struct warden_bpf *skel, bool first)
 {
 	struct bpf_program *program;
 
@@ -118,6 +132,7 @@ static void programs_choose(const struct kernel_abilities *kernel, struct warden
 	bpf_program__set_autoload(skel->progs.socket_received_other, first && kernel->other_data);
 	bpf_program__set_autoload(skel->progs.socket_closed, first);
 	bpf_program__set_autoload(skel->progs.gate_egress, first);
+	return sessions_choose(kernel, skel);
 }
 
 static int programs_try(const struct kernel_abilities *kernel, const struct warden_bpf *first, uint32_t slot,
@@ -133,10 +148,10 @@ static int programs_try(const struct kernel_abilities *kernel, const struct ward
 	skel->rodata->can_make_cookie = can_make_cookie;
 	skel->rodata->can_read_registers = kernel->registers;
 	skel->rodata->can_reject = kernel->reject;
-	programs_choose(kernel, skel, !first);
-	if (first) {
+	err = programs_choose(kernel, skel, !first);
+	if (!err && first) {
 		err = maps_share(first, skel);
-	} else {
+	} else if (!err) {
 		bpf_map__set_max_entries(skel->maps.pending, gate_max);
 		err = bpf_map__set_max_entries(skel->maps.released, gate_max);
 	}

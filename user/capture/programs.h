@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "session_program.h"
+
 struct warden_bpf;
 
 /* What this kernel can do. */
@@ -16,6 +18,8 @@ struct kernel_abilities {
 	bool reject;      /* a probe may write a function's result */
 	bool multi;       /* uprobes by multi links (6.6) */
 	bool multi_write; /* … also of programs that write a result */
+	bool sessions;    /* one program at both ends of a call (6.13), by these: */
+	struct session_functions functions;
 };
 
 void kernel_ask(struct kernel_abilities *ret);

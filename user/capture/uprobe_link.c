@@ -38,17 +38,17 @@ static void path_of(int file, char ret[PATH_ROOM])
 }
 
 /* A descriptor or -errno. */
-static int multi_create(int program, const struct uprobe_place *place)
+static int multi_create(int program, int attach_type, const struct uprobe_place *place)
 {
 	char path[PATH_ROOM];
 	struct multi_attr attr = {
 		.program = (__u32)program,
-		.attach_type = UPROBE_MULTI,
+		.attach_type = (__u32)attach_type,
 		.path = (__u64)(uintptr_t)path,
 		.offsets = (__u64)(uintptr_t)&place->offset,
 		.cookies = (__u64)(uintptr_t)&place->cookie,
 		.count = 1,
-		.multi_flags = place->at_return ? MULTI_RETURN : 0,
+		.multi_flags = place->at_return && attach_type != UPROBE_SESSION ? MULTI_RETURN : 0,
 	};
 	int fd;
 
@@ -86,26 +86,33 @@ bool uprobe_may_write(void)
 }
 
 /* Tried on a file that nobody maps, so that nothing can hit the probe. */
+bool uprobe_multi_takes(int program, int attach_type, bool at_return)
+{
+	CLEANUP_CLOSE int file = memfd_create("uprobe", MFD_CLOEXEC), link = -1;
+	const struct uprobe_place place = {.file = file, .offset = TRIED_OFFSET, .at_return = at_return};
+
+	if (file < 0 || ftruncate(file, 2 * TRIED_OFFSET) < 0)
+		return false;
+	link = multi_create(program, attach_type, &place);
+	return link >= 0;
+}
+
 bool uprobe_multi_works(bool writes)
 {
-	CLEANUP_CLOSE int file = memfd_create("uprobe", MFD_CLOEXEC), program = program_load(writes, UPROBE_MULTI),
-			  link = -1;
-	const struct uprobe_place place = {.file = file, .offset = TRIED_OFFSET, .at_return = writes};
+	CLEANUP_CLOSE int program = program_load(writes, UPROBE_MULTI);
 
-	if (file < 0 || program < 0 || ftruncate(file, 2 * TRIED_OFFSET) < 0)
-		return false;
-	link = multi_create(program, &place);
-	return link >= 0;
+	return program >= 0 && uprobe_multi_takes(program, UPROBE_MULTI, writes);
 }
 
 int uprobe_link_attach(const struct bpf_program *program, const struct uprobe_place *place, struct uprobe_link *ret)
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = place->at_return, .bpf_cookie = place->cookie);
+	int attach_type = (int)bpf_program__expected_attach_type(program);
 	struct uprobe_link link = {.multi = -1};
 	char path[PATH_ROOM];
 
-	if ((int)bpf_program__expected_attach_type(program) == UPROBE_MULTI) {
-		link.multi = multi_create(bpf_program__fd(program), place);
+	if (attach_type == UPROBE_MULTI || attach_type == UPROBE_SESSION) {
+		link.multi = multi_create(bpf_program__fd(program), attach_type, place);
 		if (link.multi < 0)
 			return link.multi;
 	} else {
