@@ -73,7 +73,7 @@ $(BUILD)/user/%.o: user/%.c
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 # --- BPF ------------------------------------------------------------------------------------------------------------
-$(BUILD)/warden.bpf.o: bpf/warden.bpf.c $(wildcard bpf/*.h) $(addprefix include/,records.h spread.h check.h layout.h gate_maps.h siphash.h verdict_key.h)
+$(BUILD)/warden.bpf.o: bpf/warden.bpf.c $(wildcard bpf/*.h) $(addprefix include/,records.h spread.h check.h layout.h gate_maps.h session_program.h siphash.h verdict_key.h)
 	@mkdir -p $(@D)
 	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
@@ -141,13 +141,13 @@ $(BUILD)/fixtures/.done: $(wildcard tests/fixtures/*.sh tests/fixtures/*.py)
 	$(call say,FIXT,$(@D))mkdir -p $(@D) && bash tests/fixtures/make.sh $(@D) && touch $@
 
 # --- bench ----------------------------------------------------------------------------------------------------------
-bench:  ## what many rules cost; handshakes without the agent and with it; the gate: time to release and kill, packets, clients (as root, about 12 minutes)
+bench:  ## what many rules cost; handshakes without the agent and with it; the gate: time to release and kill, packets, clients (as root, about 30 minutes)
 	$(Q)tests/deps build test
 	$(Q)$(MAKE) program $(BUILD)/fixtures/.done $(BENCH)
 	$(Q)$(BUILD)/bench/rules
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
 	$(Q)$(PYTHON) tests/bench/gate.py --build $(BUILD)
-	$(Q)$(PYTHON) tests/bench/gate_clients.py --build $(BUILD) --rounds 5
+	$(Q)$(PYTHON) tests/bench/gate_clients.py --build $(BUILD)
 
 $(BUILD)/bench/handshake $(BUILD)/bench/transfer: $(BUILD)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
