@@ -26,7 +26,9 @@ enum message_tag {
 	MESSAGE_OUTPUT,          /* fd: where events go from now on */
 	MESSAGE_STOP,            /* drain, say so, and end; text: why */
 	MESSAGE_PROCESS_IS,      /* the answer to MESSAGE_PROCESS: process */
-	MESSAGE_KILLED,       /* the answer to MESSAGE_KILL: number 0, or -errno and text; process, as above, and acted_ns */
+	/* The answer to MESSAGE_KILL: number 0, or -errno and text; process, as above, and acted_ns. With token 0 no answer: what
+	 * became of a connection that the kernel condemned by itself; -ECANCELED: nothing, no policy asks for it any more. */
+	MESSAGE_KILLED,
 	MESSAGE_GATE,         /* gate: its state has changed; the first comes before MESSAGE_STARTED */
 	MESSAGE_GATE_TIMEOUT, /* timeout: a verdict did not come in time, and what was done */
 	MESSAGE_VERIFIED,     /* fd: a memory file, number times struct verified_socket: connections that are remembered.
@@ -78,7 +80,8 @@ struct message_kill {
 	uint32_t action; /* enum action: ACTION_KILL needs the socket; ACTION_KILL_PROCESS destroys it first if it is known.
 	                 * ACTION_LOG: nothing is done, the answer says whether the connection is open */
 	uint64_t start_boottime_ns;
-	struct record_id id; /* of the verification */
+	uint64_t exec_id, cgroup_id; /* as struct record_verify has them; cgroup_id 0: not known */
+	struct record_id id;         /* of the verification */
 	struct record_socket socket;
 	struct message_cached cached;
 	char ruleset[MESSAGE_RULE], rule[MESSAGE_RULE];
@@ -86,7 +89,9 @@ struct message_kill {
 
 struct message_killed {
 	struct message_process process;
-	uint64_t acted_ns; /* CLOCK_MONOTONIC: when it was done */
+	uint64_t acted_ns;   /* CLOCK_MONOTONIC: when it was done */
+	struct record_id id; /* without a question: of the verification, and its socket's cookie */
+	uint64_t cookie;
 };
 
 struct message_release {

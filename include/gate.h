@@ -73,8 +73,11 @@ void gate_cache_use(struct gate *gate, bool on, bool remember);
 /* The connections remembered, but those whose verdict is still awaited: new memory; how many. */
 size_t gate_verified(const struct gate *gate, struct verified_socket **ret);
 
+enum { GATE_NO_RULE = UINT32_MAX };
+
 typedef void (*gate_notice_fn)(void *context, const struct gate_notice *notice);
-/* A descriptor, readable when there are notices; the gate's. Those of another epoch are passed over. */
+/* A descriptor, readable when there are notices; the gate's. Those of another epoch are passed over, but NOTICE_DENIED: its rule
+ * is then GATE_NO_RULE, as its number means nothing any more. */
 int gate_notices_fd(const struct gate *gate);
 void gate_notices_read(struct gate *gate, gate_notice_fn fn, void *context);
 

@@ -108,7 +108,7 @@ static void request_answer(bool audit_only, struct message *message)
 	if (message->tag == MESSAGE_KILL)
 		message->number = kill_check(policies, audit_only, &kill, &why);
 	snprintf(message->text, sizeof(message->text), "%s", why);
-	request_do(message);
+	request_do(message, NULL);
 }
 
 static void check_answer(struct message message, bool audit_only, int error, const char *why)

@@ -43,12 +43,46 @@ void case_process(struct case_ *c, const struct message_process *process)
 	facts->container = c->container;
 }
 
+/* What was verified earlier was so by whom nobody knows now. */
+static struct who_key who_key(const struct case_ *c)
+{
+	const struct record_verify *verify = &c->capture->verify;
+
+	return (struct who_key){.pid = c->process.pid,
+				.uid = c->process.uid,
+				.start_boottime_ns = c->process.start_boottime_ns,
+				.exec_id = verify->exec_id,
+				.cgroup_id = c->retroactive ? 0 : verify->cgroup_id};
+}
+
+static bool who_remembered(const struct bench *bench, const struct case_ *c, struct message_process *ret)
+{
+	const struct who_key key = who_key(c);
+
+	return bench->whos && whos_find(bench->whos, &key, c->process.tid, now_ns(), ret);
+}
+
+static void who_remember(const struct bench *bench, const struct case_ *c)
+{
+	const struct who_key key = who_key(c);
+
+	if (bench->whos)
+		whos_add(bench->whos, &key, &c->process, now_ns());
+}
+
 void case_who(const struct bench *bench, struct case_ *c)
 {
 	struct message message = {.tag = MESSAGE_PROCESS, .process = c->process};
+	struct message_process known;
 
-	if (!c->process_asked && bench->ask(bench->context, &message) && message.tag == MESSAGE_PROCESS_IS)
+	if (c->process_asked)
+		return;
+	if (who_remembered(bench, c, &known)) {
+		case_process(c, &known);
+	} else if (bench->ask(bench->context, &message) && message.tag == MESSAGE_PROCESS_IS) {
 		case_process(c, &message.process);
+		who_remember(bench, c);
+	}
 }
 
 /* Before anything is taken from the capture: the probe made its key of all that it sent. */
@@ -164,6 +198,19 @@ static struct message_cached cached_as(const struct bench *bench, const struct c
 	return (struct message_cached){.key = own ? c->own : c->general, .kind = kind, .seconds = CACHED_SECONDS};
 }
 
+/* It may have been done before we asked. */
+static bool kill_outcome(const struct bench *bench, struct message *message)
+{
+	const struct message_kill *kill = &message->kill;
+	struct message outcome = {.tag = MESSAGE_KILLED};
+
+	if (!bench->outcomes || !dones_take(bench->outcomes, &kill->id, kill->socket.cookie, &outcome) ||
+	    outcome.number == -ECANCELED)
+		return false;
+	*message = outcome;
+	return true;
+}
+
 static void kill_ask(const struct bench *bench, struct case_ *c)
 {
 	const struct record_verify *verify = &c->capture->verify;
@@ -176,12 +223,14 @@ static void kill_ask(const struct bench *bench, struct case_ *c)
 	message.kill.uid = c->process.uid;
 	message.kill.action = violation->action;
 	message.kill.start_boottime_ns = verify->start_boottime_ns;
+	message.kill.exec_id = verify->exec_id;
+	message.kill.cgroup_id = who_key(c).cgroup_id;
 	message.kill.id = verify->head.id;
 	message.kill.socket = verify->socket;
 	message.kill.cached = cached_as(bench, c, CACHED_DENY);
 	snprintf(message.kill.ruleset, sizeof(message.kill.ruleset), "%s", violation->ruleset);
 	snprintf(message.kill.rule, sizeof(message.kill.rule), "%s", violation->rule);
-	if (!bench->ask(bench->context, &message) || message.tag != MESSAGE_KILLED) {
+	if (!kill_outcome(bench, &message) && (!bench->ask(bench->context, &message) || message.tag != MESSAGE_KILLED)) {
 		result_failed(c, "the privileged half did not answer");
 		return;
 	}
@@ -193,8 +242,10 @@ static void kill_ask(const struct bench *bench, struct case_ *c)
 		c->result = RESULT_PROCESS_KILLED;
 	else
 		c->result = verify->flags & VERIFY_REJECTED ? RESULT_REJECTED : RESULT_KILLED;
-	if (!c->process_asked)
+	if (!c->process_asked) {
 		case_process(c, &message.killed.process);
+		who_remember(bench, c);
+	}
 	if (message.killed.acted_ns > verify->end_ktime_ns)
 		c->latency_action_us = (message.killed.acted_ns - verify->end_ktime_ns) / 1000;
 }

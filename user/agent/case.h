@@ -6,18 +6,22 @@
 #include "cgroup.h"
 #include "channel.h"
 #include "decode.h"
+#include "done.h"
 #include "event.h"
 #include "issuers.h"
 #include "learned.h"
 #include "path.h"
 #include "policy.h"
 #include "sink.h"
+#include "whos.h"
 
 /* What a case needs of its judge; borrowed. */
 struct bench {
 	const struct policies *policies; /* may have no policy in it, never NULL */
 	const struct anchors *anchors;   /* or NULL */
 	struct issuers *issuers;         /* remembered; or NULL: none are */
+	struct whos *whos;               /* likewise */
+	struct dones *outcomes;          /* of kills that need not be asked for, or NULL */
 	const struct counters *counters;
 	struct sink *sink;
 	bool audit_only, all_events, certificates;

@@ -1,4 +1,5 @@
-/* Kills that were done before the judge asked for them, so that it can be told when it does. */
+/* Kills that were done before they were asked for: the warden's, which the judge could not be told of, and the judge's, whose
+ * verification it has not read yet. */
 #ifndef DONE_H
 #define DONE_H
 
@@ -16,13 +17,14 @@ struct done {
 
 struct dones {
 	struct done items[DONE_MAX];
-	size_t next;
+	size_t next, count;
 };
 
 /* answer: a MESSAGE_KILLED. */
 void dones_add(struct dones *dones, const struct record_id *id, uint64_t cookie, const struct message *answer);
 /* Once: then it is forgotten. False: it was not done. */
 bool dones_take(struct dones *dones, const struct record_id *id, uint64_t cookie, struct message *answer);
+bool dones_has(const struct dones *dones, const struct record_id *id, uint64_t cookie);
 void dones_clear(struct dones *dones);
 
 #endif

@@ -1,7 +1,6 @@
 /* See enforcer.h. Owns the gate, the numbers by which the kernel's cache knows rules, and what it has yet to tell the judge.
  *
- * Nothing here waits for the judge but the answer to its own question: while it is stopped, sockets whose time is up must
- * still be dealt with. Nor does anything wait for a process: what one can hold up is left to workers (errands.c). */
+ * Nothing here waits for the judge, whose sockets must be dealt with in time, nor for a process: that is left to errands.c. */
 #include "enforcer.h"
 
 #include <errno.h>
@@ -16,19 +15,14 @@
 #include "errands.h"
 #include "pushes.h"
 #include "request.h"
+#include "rule_numbers.h"
 #include "untold.h"
 #include "moment.h"
 #include "util.h"
 
 enum {
-	SWEEP_MS = 100,   /* with the gate on */
-	LOOK_MS = 1000,   /* at what policies do by themselves; a gate that is off is looked at as often */
-	RULES_MAX = 4096, /* rules with numbers; one more is not remembered in the kernel, and judged each time */
-};
-
-struct rule_name {
-	char ruleset[MESSAGE_RULE], rule[MESSAGE_RULE];
-	uint32_t action;
+	SWEEP_MS = 100, /* with the gate on */
+	LOOK_MS = 1000, /* at what policies do by themselves; a gate that is off is looked at as often */
 };
 
 struct enforcer {
@@ -42,8 +36,7 @@ struct enforcer {
 	uint32_t told_state; /* enum gate_state, or ~0: not yet */
 	char *told_why;
 	uint64_t looked_ns;
-	struct rule_name *rules;
-	size_t rules_count;
+	struct rule_numbers rules;
 	struct dones dones;
 	struct untold untold;
 };
@@ -171,6 +164,18 @@ static void adopt(struct enforcer *enforcer)
 
 /* --- errands ------------------------------------------------------------------------------------------------------- */
 
+/* Of what the kernel condemned: the judge has been told of the verification by a record. */
+static void outcome_tell(struct enforcer *enforcer, const struct message_kill *kill, const struct message *answer)
+{
+	struct message outcome = *answer;
+
+	outcome.token = 0;
+	outcome.killed.id = kill->id;
+	outcome.killed.cookie = kill->socket.cookie;
+	if (message_offer(enforcer->channel, &outcome, -1) < 0 && answer->number != -ECANCELED)
+		dones_add(&enforcer->dones, &kill->id, kill->socket.cookie, answer);
+}
+
 static void on_errand(void *context, const struct errand *errand, const struct message *answer, bool late)
 {
 	struct enforcer *enforcer = context;
@@ -184,7 +189,7 @@ static void on_errand(void *context, const struct errand *errand, const struct m
 	if (errand->cause == FOR_JUDGE || errand->asked)
 		message_send(enforcer->channel, answer, -1);
 	else if (errand->cause == FOR_NOTICE)
-		dones_add(&enforcer->dones, &kill->id, kill->socket.cookie, answer);
+		outcome_tell(enforcer, kill, answer);
 	else if (answer->number != -ENOENT)
 		tell_timeout(enforcer, &errand->entry, errand->why, true, (int)answer->number, answer->text);
 }
@@ -254,7 +259,7 @@ void enforcer_free(struct enforcer *enforcer, bool judged)
 	gate_free(enforcer->gate);
 	dones_clear(&enforcer->dones);
 	free(enforcer->told_why);
-	free(enforcer->rules);
+	rule_numbers_clear(&enforcer->rules);
 	untold_clear(&enforcer->untold);
 	free(enforcer);
 }
@@ -297,7 +302,7 @@ void enforcer_policies(struct enforcer *enforcer, const struct policies *policie
 	enforcer->policies = policies;
 	gate_cache_use(enforcer->gate, !idle, !idle);
 	gate_cache_forget(enforcer->gate);
-	enforcer->rules_count = 0;
+	rule_numbers_clear(&enforcer->rules);
 	/* Before the gate may be turned off, which forgets whose verdict is still awaited. */
 	if (!first && !idle)
 		count = gate_verified(enforcer->gate, &sockets);
@@ -323,27 +328,6 @@ unsigned enforcer_tick(struct enforcer *enforcer)
 
 /* --- requests ------------------------------------------------------------------------------------------------------- */
 
-/* False: there are too many. */
-static bool rule_number(struct enforcer *enforcer, const struct message_kill *kill, uint32_t *ret)
-{
-	size_t i = 0;
-
-	while (i < enforcer->rules_count &&
-	       (strcmp(enforcer->rules[i].ruleset, kill->ruleset) != 0 || strcmp(enforcer->rules[i].rule, kill->rule) != 0 ||
-		enforcer->rules[i].action != kill->action))
-		i++;
-	if (i == RULES_MAX)
-		return false;
-	if (i == enforcer->rules_count) {
-		enforcer->rules = xrealloc(enforcer->rules, ++enforcer->rules_count, sizeof(*enforcer->rules));
-		memcpy(enforcer->rules[i].ruleset, kill->ruleset, sizeof(kill->ruleset));
-		memcpy(enforcer->rules[i].rule, kill->rule, sizeof(kill->rule));
-		enforcer->rules[i].action = kill->action;
-	}
-	*ret = (uint32_t)i;
-	return true;
-}
-
 static void release(struct enforcer *enforcer, const struct message_release *release)
 {
 	const struct connection connection = {.pid = release->pid,
@@ -367,19 +351,20 @@ static void release(struct enforcer *enforcer, const struct message_release *rel
 static void kill_now(struct enforcer *enforcer, const struct message_kill *kill, enum errand_for cause, uint32_t token)
 {
 	const struct errand errand = {.cause = cause, .tag = MESSAGE_KILL, .token = token, .kill = *kill};
-	uint64_t cookie = kill->socket.cookie;
+	/* What the kernel condemned is so there already, and never let go by the time. */
+	uint64_t cookie = kill->action >= ACTION_KILL && cause != FOR_NOTICE ? kill->socket.cookie : 0;
 	struct gate_entry overdue;
 	uint32_t number;
 
 	/* Too late: what waited has been let go. */
-	if (cookie && kill->action >= ACTION_KILL && !gate_options(enforcer->gate)->closed &&
+	if (cookie && !gate_options(enforcer->gate)->closed &&
 	    gate_is_overdue(enforcer->gate, cookie, &kill->id, now_ns(), &overdue) && overdue.held &&
 	    !(overdue.flags & GATE_LATE))
 		tell_timeout(enforcer, &overdue, GATE_WHY_TIMEOUT, false, 0, "");
-	if (cookie && kill->action >= ACTION_KILL)
+	if (cookie)
 		gate_condemn(enforcer->gate, cookie, &kill->id);
 	if (kill->action >= ACTION_KILL && kill->cached.kind == CACHED_DENY && gate_is_on(enforcer->gate) &&
-	    rule_number(enforcer, kill, &number))
+	    rule_number(&enforcer->rules, kill, &number))
 		gate_cache(enforcer->gate, &kill->cached.key, CACHED_DENY, number, kill->cached.seconds);
 	errands_begin(enforcer->errands, &errand);
 }
@@ -401,8 +386,7 @@ static void kill_answer(struct enforcer *enforcer, const struct message *message
 		kill_now(enforcer, kill, FOR_JUDGE, message->token);
 		return;
 	}
-	/* Policies have changed meanwhile: then it is free to go. */
-	if (kill->socket.cookie)
+	if (kill->socket.cookie) /* policies have changed meanwhile: then it is free to go */
 		gate_release(enforcer->gate, kill->socket.cookie, &kill->id);
 	errands_begin(enforcer->errands, &refused);
 }
@@ -443,31 +427,40 @@ bool enforcer_message(struct enforcer *enforcer, const struct message *message)
 
 /* --- notices -------------------------------------------------------------------------------------------------------- */
 
-static void denied(struct enforcer *enforcer, const struct gate_notice *notice)
+/* rule: or NULL, if policies have changed meanwhile. */
+static void denied(struct enforcer *enforcer, const struct gate_notice *notice, const struct rule_name *rule)
 {
-	const struct rule_name *rule = &enforcer->rules[notice->rule];
 	struct message_kill kill = {
 		.pid = notice->id.pid_tgid >> 32,
 		.tid = (uint32_t)notice->id.pid_tgid,
 		.uid = notice->uid,
 		.start_boottime_ns = notice->start_boottime_ns,
+		.exec_id = notice->exec_id,
+		.cgroup_id = notice->cgroup_id,
 		.id = notice->id,
 		.socket = notice->socket,
-		.action = rule->action,
 	};
+	const struct message left = {.tag = MESSAGE_KILLED, .number = -ECANCELED};
 	const char *why;
 
+	if (!rule) {
+		outcome_tell(enforcer, &kill, &left);
+		return;
+	}
+	kill.action = rule->action;
 	memcpy(kill.ruleset, rule->ruleset, sizeof(kill.ruleset));
 	memcpy(kill.rule, rule->rule, sizeof(kill.rule));
 	/* It may have stopped enforcing by now: then the judge will say that it may go. */
 	if (kill_check(enforcer->policies, enforcer->options.audit_only, &kill, &why) < 0)
-		return;
-	kill_now(enforcer, &kill, FOR_NOTICE, 0);
+		outcome_tell(enforcer, &kill, &left);
+	else
+		kill_now(enforcer, &kill, FOR_NOTICE, 0);
 }
 
 static void on_notice(void *context, const struct gate_notice *notice)
 {
 	struct enforcer *enforcer = context;
+	const struct rule_name *rule = rule_of_number(&enforcer->rules, notice->rule);
 	struct gate_entry entry = {.id = notice->id,
 				   .start_boottime_ns = notice->start_boottime_ns,
 				   .uid = notice->uid,
@@ -478,8 +471,8 @@ static void on_notice(void *context, const struct gate_notice *notice)
 		tell_timeout(enforcer, &entry, GATE_WHY_TIMEOUT, false, 0, "");
 	else if (notice->why == NOTICE_FULL)
 		entry_end(enforcer, &entry, GATE_WHY_FULL);
-	else if (notice->why == NOTICE_DENIED && notice->rule < enforcer->rules_count)
-		denied(enforcer, notice);
+	else if (notice->why == NOTICE_DENIED)
+		denied(enforcer, notice, rule);
 }
 
 enum gate_state enforcer_gate(const struct enforcer *enforcer, const char **ret_why)

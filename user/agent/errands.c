@@ -21,6 +21,7 @@ struct errands {
 	errand_told_fn told;
 	void *context;
 	struct errand *first; /* those under way */
+	struct whos whos;
 	int timer, poll;
 	uint64_t wakes_ns; /* the timer; 0: it does not */
 };
@@ -65,6 +66,7 @@ void errands_free(struct errands *errands)
 	if (errands->timer >= 0)
 		close(errands->timer);
 	workers_free(errands->workers); /* and with it those under way */
+	whos_clear(&errands->whos);
 	free(errands);
 }
 
@@ -129,6 +131,15 @@ static void tell_failure(struct errands *errands, struct errand *errand, int err
 	errands->told(errands->context, errand, &answer, false);
 }
 
+static struct who_key key_of(const struct message_kill *kill)
+{
+	return (struct who_key){.pid = kill->pid,
+				.uid = kill->uid,
+				.start_boottime_ns = kill->start_boottime_ns,
+				.exec_id = kill->exec_id,
+				.cgroup_id = kill->cgroup_id};
+}
+
 static void tell_done(struct errands *errands)
 {
 	struct work *work;
@@ -140,6 +151,11 @@ static void tell_done(struct errands *errands)
 			at = &(*at)->next;
 		*at = errand->next;
 		errand->message.token = errand->token;
+		if (errand->tag == MESSAGE_KILL && !errand->known) {
+			const struct who_key key = key_of(&errand->kill);
+
+			whos_add(&errands->whos, &key, &errand->message.killed.process, now_ns());
+		}
 		errands->told(errands->context, errand, &errand->message, errand->told);
 		free(errand);
 	}
@@ -150,7 +166,7 @@ static void tell_due(struct errands *errands)
 	uint64_t now = now_ns(), next = 0, ticks;
 
 	/* Nothing to read: it is not its time. */
-	if (read(errands->timer, &ticks, sizeof(ticks)) < 0)
+	if (!errands->wakes_ns || now < errands->wakes_ns || read(errands->timer, &ticks, sizeof(ticks)) < 0)
 		return;
 	errands->wakes_ns = 0;
 	for (struct errand *errand = errands->first; errand; errand = errand->next)
@@ -185,7 +201,9 @@ void errands_wait(struct errands *errands)
 
 static void errand_run(struct work *work)
 {
-	request_do(&((struct errand *)work)->message);
+	struct errand *errand = (struct errand *)work;
+
+	request_do(&errand->message, errand->known ? &errand->who : NULL);
 }
 
 /* To end a process is what frees all that it holds, and does not wait for its turn. */
@@ -205,13 +223,17 @@ void errands_begin(struct errands *errands, const struct errand *what)
 	errand->message = (struct message){.tag = what->tag, .number = what->refused};
 	if (what->refused)
 		snprintf(errand->message.text, sizeof(errand->message.text), "%s", what->why_refused);
-	if (what->tag == MESSAGE_KILL)
+	if (what->tag == MESSAGE_KILL) {
+		const struct who_key key = key_of(&what->kill);
+
 		errand->message.kill = what->kill;
-	else
+		errand->known = whos_find(&errands->whos, &key, what->kill.tid, now_ns(), &errand->who);
+	} else {
 		errand->message.process = (struct message_process){.pid = what->kill.pid,
 								   .tid = what->kill.tid,
 								   .uid = what->kill.uid,
 								   .start_boottime_ns = what->kill.start_boottime_ns};
+	}
 	errand->due_ns = now_ns() + wait;
 	errand->waited = wait > 0;
 	err = workers_add(errands->workers, &errand->work);

@@ -4,6 +4,7 @@
 #define ERRANDS_H
 
 #include "channel.h"
+#include "whos.h"
 #include "workers.h"
 
 enum {
@@ -32,7 +33,9 @@ struct errand {
 	uint64_t due_ns;
 	bool told, waited;
 	struct errand *next;
-	struct message message; /* the request, and then its answer; the worker's until it is done */
+	bool known;                 /* a kill, and whose connection it is */
+	struct message_process who; /* that */
+	struct message message;     /* the request, and then its answer; the worker's until it is done */
 };
 
 /* answer: MESSAGE_PROCESS_IS or MESSAGE_KILLED. late: it was told before that this takes too long; nobody waits for it any

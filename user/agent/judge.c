@@ -1,7 +1,6 @@
-/* The judge's loop: messages from the warden, records from the ring, holds that are due, losses to tell of.
- *
- * Everything it reads is an attacker's (certificates) or a stranger's (names), and it has nothing: see sandbox.c. It owns
- * the policies in force, the roots known, and the cases it holds. */
+/* The judge's loop: messages from the warden, records from the ring, holds that are due, losses to tell of. All that it reads
+ * is an attacker's (certificates) or a stranger's (names), and it has nothing: see sandbox.c. It owns the policies in force,
+ * the roots known, and the cases it holds. */
 #include "judge.h"
 
 #include <errno.h>
@@ -12,6 +11,8 @@
 #include "capture.h"
 #include "case.h"
 #include "channel.h"
+#include "deferred.h"
+#include "denied.h"
 #include "exit_codes.h"
 #include "gate_tell.h"
 #include "hold.h"
@@ -31,12 +32,6 @@ enum {
 	END_MS = 3000, /* at the end a flood is followed that long; what it brings later is not told of */
 };
 
-/* Came while an answer was awaited. One of each tag at most, a newer one stands for those before it; but each gate-timeout. */
-struct deferred {
-	struct message message;
-	int fd;
-};
-
 struct judge {
 	int channel;
 	struct sink sink;
@@ -48,9 +43,10 @@ struct judge {
 	struct capture_ring *ring;
 	struct message_library *libraries[LIBRARIES_MAX];
 	struct holds holds;
-	struct deferred *deferred;
-	size_t deferred_count;
+	struct denied denied;
+	struct deferreds deferred;
 	uint32_t token;
+	struct whos whos;
 	struct recall recall;
 	struct memory *memory; /* of what was verified, for policies that come later */
 	struct siphash_key secret;
@@ -90,6 +86,8 @@ static void policies_swap(struct judge *judge, int fd)
 }
 
 /* --- messages ------------------------------------------------------------------------------------------------------ */
+
+static void case_denied(struct judge *judge, struct case_ *c);
 
 /* What became of a library file. */
 static void library_told(struct judge *judge, const struct message *message)
@@ -167,6 +165,9 @@ static void message_handle(struct judge *judge, const struct message *message, i
 		judge->losses.untold = message->timeout.dropped;
 		judge->done |= !gate_tell_timeout(&judge->bench, message);
 		break;
+	case MESSAGE_KILLED:
+		case_denied(judge, denied_outcome(&judge->denied, message));
+		break;
 	case MESSAGE_VERIFIED:
 		recall_begin(&judge->recall, fd, message->number);
 		break;
@@ -178,8 +179,6 @@ static void message_handle(struct judge *judge, const struct message *message, i
 
 static void message_defer(struct judge *judge, const struct message *message, int fd)
 {
-	size_t at = 0;
-
 	/* Only a library's slot must be known at once, as records of it may be next. */
 	if (message->tag == MESSAGE_LIBRARY || message->tag == MESSAGE_UNSUPPORTED || message->tag == MESSAGE_DETACHED) {
 		message_handle(judge, message, fd);
@@ -187,27 +186,20 @@ static void message_defer(struct judge *judge, const struct message *message, in
 			close(fd);
 		return;
 	}
-	while (at < judge->deferred_count &&
-	       (message->tag == MESSAGE_GATE_TIMEOUT || judge->deferred[at].message.tag != message->tag))
-		at++;
-	if (at < judge->deferred_count && judge->deferred[at].fd >= 0)
-		close(judge->deferred[at].fd);
-	if (at == judge->deferred_count)
-		judge->deferred = xrealloc(judge->deferred, ++judge->deferred_count, sizeof(*judge->deferred));
-	judge->deferred[at] = (struct deferred){.message = *message, .fd = fd};
+	deferreds_add(&judge->deferred, message, fd);
 }
 
 static void messages_deferred(struct judge *judge)
 {
 	/* More may come while one is handled. */
-	for (size_t i = 0; i < judge->deferred_count; i++) {
-		const struct deferred deferred = judge->deferred[i];
+	for (size_t i = 0; i < judge->deferred.count; i++) {
+		const struct deferred deferred = judge->deferred.items[i];
 
 		message_handle(judge, &deferred.message, deferred.fd);
 		if (deferred.fd >= 0)
 			close(deferred.fd);
 	}
-	judge->deferred_count = 0;
+	judge->deferred.count = 0;
 }
 
 static void warden_say(void *context, const struct message *message)
@@ -275,6 +267,16 @@ static void case_finish(struct judge *judge, struct case_ *c)
 	case_free(c);
 }
 
+/* What became of its connection is known, or does not come. */
+static void case_denied(struct judge *judge, struct case_ *c)
+{
+	if (!c)
+		return;
+	case_judge(&judge->bench, c);
+	case_act(&judge->bench, c);
+	case_finish(judge, c);
+}
+
 /* Nobody verified it. */
 static void case_unverified(struct judge *judge, struct case_ *c)
 {
@@ -322,6 +324,8 @@ static void on_capture(void *context, struct capture *capture)
 	c = case_new(&judge->bench, capture);
 	if (c->has_key && verify->socket.cookie)
 		memory_keep(judge->memory, &c->general, capture);
+	if (!held && denied_hold(&judge->denied, c, now_ns()))
+		return;
 	if (held)
 		case_inherit(c, held);
 	case_judge(&judge->bench, c);
@@ -387,6 +391,8 @@ static void judge_loop(struct judge *judge)
 		now = now_ns();
 		while ((due = holds_take_due(&judge->holds, now, false)))
 			case_unverified(judge, due);
+		while ((due = holds_take_due(&judge->denied.waiting, now, false)))
+			case_denied(judge, due);
 		in_force_tidy(&judge->in_force, now);
 		tell_losses(judge);
 		judge->done |= !tell_moments(&judge->bench, &judge->in_force, time(NULL));
@@ -419,6 +425,8 @@ static int judge_end(struct judge *judge)
 
 	while (capture_ring_drain(judge->ring) == -EAGAIN && now_ns() < end_ns)
 		;
+	while ((held = holds_take_due(&judge->denied.waiting, 0, true)))
+		case_denied(judge, held);
 	while ((held = holds_take_due(&judge->holds, 0, true)))
 		case_unverified(judge, held);
 	tell_losses(judge);
@@ -428,11 +436,13 @@ static int judge_end(struct judge *judge)
 	capture_ring_free(judge->ring);
 	for (size_t i = 0; i < LIBRARIES_MAX; i++)
 		free(judge->libraries[i]);
-	free(judge->deferred);
+	free(judge->deferred.items);
 	in_force_clear(&judge->in_force);
 	recall_end(&judge->recall);
 	memory_free(judge->memory);
 	issuers_free(judge->bench.issuers);
+	whos_clear(&judge->whos);
+	denied_clear(&judge->denied);
 	return code;
 }
 
@@ -475,6 +485,8 @@ int judge_main(struct judge_setup *setup)
 		return EXIT_CANNOT;
 	judge.memory = memory_new();
 	judge.bench.issuers = issuers_new();
+	judge.bench.whos = &judge.whos;
+	judge.bench.outcomes = &judge.denied.outcomes;
 	if (setup->anchors_pem)
 		anchors_new(setup->anchors_pem, setup->anchors_len, &judge.in_force.system, &judge.anchors_skipped);
 	if (in_force_begin(&judge.in_force, TAKE_PTR(setup->policies), setup->contents))

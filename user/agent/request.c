@@ -82,7 +82,7 @@ static int kill_do(const struct message_kill *kill, struct message_killed *ret, 
 	return err;
 }
 
-void request_do(struct message *message)
+void request_do(struct message *message, const struct message_process *known)
 {
 	struct message_process asked = message->process;
 	struct message_kill kill = message->kill;
@@ -96,7 +96,10 @@ void request_do(struct message *message)
 	message->killed = (struct message_killed){};
 	asked = process_of(&kill);
 	/* First, for a process that loses its connection may end at once. */
-	process_describe(&asked, &message->killed.process);
+	if (known)
+		message->killed.process = *known;
+	else
+		process_describe(&asked, &message->killed.process);
 	if (message->number == 0)
 		message->number = kill_do(&kill, &message->killed, message->text);
 }

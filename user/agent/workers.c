@@ -36,6 +36,7 @@ struct workers {
 	unsigned queued;
 	unsigned holders; /* the owner of the pool, and each thread that was left */
 	bool stopped;
+	bool told; /* fd is readable */
 	int fd;
 };
 
@@ -125,7 +126,8 @@ static void work_run(struct workers *workers, struct thread *thread, struct work
 		return;
 	}
 	list_add(&workers->done, work);
-	eventfd_write(workers->fd, 1);
+	if (!workers->told)
+		workers->told = eventfd_write(workers->fd, 1) == 0;
 }
 
 /* On failure the table stays shared, and nothing in it is closed. */
@@ -264,8 +266,8 @@ int workers_add(struct workers *workers, struct work *work)
 	}
 	list_add(work->unwaited ? &workers->unwaited : &workers->waited, work);
 	workers->queued++;
-	pthread_cond_signal(&workers->wanted);
 	pthread_mutex_unlock(&workers->mutex);
+	pthread_cond_signal(&workers->wanted); /* who wakes would only wait for the mutex */
 	return 0;
 }
 
@@ -282,8 +284,8 @@ struct work *workers_take(struct workers *workers)
 	pthread_mutex_lock(&workers->mutex);
 	if (workers->done.first)
 		work = list_take(&workers->done, &workers->done.first);
-	else
-		eventfd_read(workers->fd, &ignored);
+	else if (workers->told)
+		workers->told = eventfd_read(workers->fd, &ignored) < 0;
 	pthread_mutex_unlock(&workers->mutex);
 	return work;
 }

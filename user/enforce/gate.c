@@ -35,10 +35,15 @@ struct gate {
 static int notice_take(void *context, void *data, size_t size)
 {
 	struct gate *gate = context;
-	const struct gate_notice *notice = data;
+	struct gate_notice notice;
 
-	if (size >= sizeof(*notice) && notice->epoch == gate->kernel.switches->epoch)
-		gate->on_notice(gate->context, notice);
+	if (size < sizeof(notice))
+		return 0;
+	memcpy(&notice, data, sizeof(notice));
+	if (notice.epoch != gate->kernel.switches->epoch)
+		notice.rule = GATE_NO_RULE;
+	if (notice.rule != GATE_NO_RULE || notice.why == NOTICE_DENIED)
+		gate->on_notice(gate->context, &notice);
 	return 0;
 }
 
