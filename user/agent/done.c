@@ -8,25 +8,56 @@
 static void done_clear(struct done *done)
 {
 	free(done->text);
-	free(done->killed);
+	free(done->exe);
+	free(done->user);
+	free(done->cgroup);
 	*done = (struct done){};
 }
 
+/* Without the room that a message has for the longest names: there may be many. */
 void dones_add(struct dones *dones, const struct record_id *id, uint64_t cookie, const struct message *answer)
 {
+	const struct message_process *process = &answer->killed.process;
 	struct done *done = &dones->items[dones->next];
 
 	dones->next = (dones->next + 1) % DONE_MAX;
-	dones->count += !done->killed;
+	dones->count += !done->text;
 	done_clear(done);
-	*done = (struct done){.id = *id, .cookie = cookie, .number = answer->number, .text = xstrdup(answer->text)};
-	done->killed = xcalloc(1, sizeof(*done->killed));
-	*done->killed = answer->killed;
+	*done = (struct done){.id = *id,
+			      .cookie = cookie,
+			      .number = answer->number,
+			      .acted_ns = answer->killed.acted_ns,
+			      .pid = process->pid,
+			      .tid = process->tid,
+			      .uid = process->uid,
+			      .known = process->known,
+			      .start_boottime_ns = process->start_boottime_ns,
+			      .text = xstrdup(answer->text),
+			      .exe = xstrdup(process->exe),
+			      .user = xstrdup(process->user),
+			      .cgroup = xstrdup(process->cgroup)};
+}
+
+static void done_give(const struct done *done, struct message *answer)
+{
+	struct message_process *process = &answer->killed.process;
+
+	answer->number = done->number;
+	answer->killed = (struct message_killed){.acted_ns = done->acted_ns};
+	process->pid = done->pid;
+	process->tid = done->tid;
+	process->uid = done->uid;
+	process->known = done->known;
+	process->start_boottime_ns = done->start_boottime_ns;
+	snprintf(process->exe, sizeof(process->exe), "%s", done->exe);
+	snprintf(process->user, sizeof(process->user), "%s", done->user);
+	snprintf(process->cgroup, sizeof(process->cgroup), "%s", done->cgroup);
+	snprintf(answer->text, sizeof(answer->text), "%s", done->text);
 }
 
 static bool is_that(const struct done *done, const struct record_id *id, uint64_t cookie)
 {
-	return done->killed && done->cookie == cookie && memcmp(&done->id, id, sizeof(*id)) == 0;
+	return done->text && done->cookie == cookie && memcmp(&done->id, id, sizeof(*id)) == 0;
 }
 
 bool dones_take(struct dones *dones, const struct record_id *id, uint64_t cookie, struct message *answer)
@@ -36,9 +67,7 @@ bool dones_take(struct dones *dones, const struct record_id *id, uint64_t cookie
 
 		if (!is_that(done, id, cookie))
 			continue;
-		answer->number = done->number;
-		answer->killed = *done->killed;
-		snprintf(answer->text, sizeof(answer->text), "%s", done->text);
+		done_give(done, answer);
 		done_clear(done);
 		dones->count--;
 		return true;

@@ -11,8 +11,10 @@ struct done {
 	struct record_id id;
 	uint64_t cookie;
 	int64_t number;
-	char *text;
-	struct message_killed *killed;
+	uint64_t acted_ns;
+	uint32_t pid, tid, uid, known; /* of the process */
+	uint64_t start_boottime_ns;
+	char *text, *exe, *user, *cgroup; /* owned; text NULL: nothing is here */
 };
 
 struct dones {
