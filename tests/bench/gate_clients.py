@@ -2,8 +2,11 @@
 """What good connections cost real clients while the gate is on: with the agent and without it, side by side.
 
 The crowds of tests/live/crowds.py: real clients that connect to a good server and, in turns or at once, to one whose chain
-is condemned; without the agent that one serves them too. Only good connections are compared: from connect to answer, or the
-whole process where it makes but one.
+is condemned. Only good connections are compared: from connect to answer, or the whole process where it makes but one.
+
+Without the agent the condemned server itself ends each connection after the handshake, so that the client has the same to do
+on both sides; with --served it answers them instead. A hundred at once come in waves: if each that ends made room for the next, the
+good ones would take longer because the others are done sooner, whoever ends them.
 
 A machine's speed drifts within minutes by more than the agent costs. So a case (a crowd, a version, alone or among condemned)
 is visited for a few seconds in each round, and its turns follow each other in the order of VISIT, all with the same server
@@ -48,8 +51,8 @@ SURE = 0.95             # of an interval: to have the true ratio in it
 WARM_COUNT = 3          # connections to each server before a turn that comes after a start or an end
 WARM_TRIES = 10         # until the agent has found what a client maps; beyond it the bench fails
 SETTLE_SECONDS = 0.05   # for the agent to finish what it writes, before its time is read
-LESS = {"gnutls-cli": 4, "kdig": 4, "git": 16, "psql": 16}      # so many times fewer connections: they take so much longer
-RUNS = {"curl": 2, "nginx": 3}      # in a turn, of those that are quick and differ most from run to run
+LESS = {"curl": 4, "gnutls-cli": 4, "kdig": 4, "git": 16, "psql": 16}      # so many times fewer connections: they take so much longer
+RUNS = {"curl": 8, "nginx": 3}      # in a turn, of those that are quick and differ most from run to run
 
 Case = collections.namedtuple("Case", "name tls kind")
 # turns: (one of VISIT, median, mean) in seconds, in their order; used: the agent's ns for a connection.
@@ -71,17 +74,21 @@ def processor_ns(agent):
 class Visit:
     """One case with servers of its own. measure() does all turns."""
 
-    def __init__(self, env, case, count):
+    def __init__(self, env, case, count, served):
         self.env, self.case, self.crowd = env, case, crowds.BY_NAME[case.name]
+        self.served = served
+        self.crowd.waves = True
         self.count = max(1, count // LESS.get(case.name, 1))
         self.runs = RUNS.get(case.name, 1)
         self.alone = case.kind == "alone"
         self.turns, self.used = [], []
-        self.servers = crowds.Servers(env.host, specs(env, self.crowd.serve, case.tls))
+        condemned, good = specs(env, self.crowd.serve, case.tls)
+        self.servers = crowds.Servers(env.host, [condemned, good, {**condemned, "resets": True}])
 
-    def run(self, count, alone):
+    def run(self, count, alone, resets=False):
         """Seconds of each good connection, and how many condemned ones were served."""
-        condemned, good = self.servers.ports
+        condemned, good, resetting = self.servers.ports
+        condemned = resetting if resets else condemned
         before = len(self.servers.report(good))
         outcome = self.crowd.run(self.env.host, self.env.trusting, good, 0 if alone else condemned, count)
         if outcome.failed:
@@ -93,10 +100,10 @@ class Visit:
     def turn(self, what):
         times, served = [], 0
         for _ in range(self.runs):
-            more, answered = self.run(self.count, self.alone)
+            more, answered = self.run(self.count, self.alone, resets=what != "agent" and not self.served)
             times += more
             served += answered
-        if served != (0 if self.alone or what == "agent" else self.count * self.runs):
+        if served != (0 if self.alone or what == "agent" or not self.served else self.count * self.runs):
             raise Failure(f"{served} of {self.count * self.runs} condemned connections were served, {what}")
         self.turns.append((what, statistics.median(times), statistics.fmean(times)))
 
@@ -166,7 +173,7 @@ def measure(env, wanted, options, results):
     begin = time.monotonic()
     for number in range(options.rounds):
         for case in wanted:
-            visit = Visit(env, case, options.count)
+            visit = Visit(env, case, options.count, options.served)
             try:
                 results[case].append(visit.measure())
             except Failure as why:
@@ -256,6 +263,7 @@ def arguments():
     parser.add_argument("--crowds", nargs="+", choices=sorted(crowds.BY_NAME), default=[crowd.name for crowd in crowds.ALL])
     parser.add_argument("--versions", nargs="+", choices=VERSIONS, default=VERSIONS)
     parser.add_argument("--kinds", nargs="+", choices=[kind.split()[-1] for kind in KINDS], help="(default: both)")
+    parser.add_argument("--served", action="store_true", help="without the agent the condemned server answers")
     options = parser.parse_args()
     if options.rounds < 1 or options.count < 1:
         parser.error("at least 1 round, and 1 connection")

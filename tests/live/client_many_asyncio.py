@@ -1,7 +1,8 @@
-"""Many connections of one process at once: `client_many_asyncio.py CA|- GOOD CONDEMNED COUNT AT_ONCE`.
+"""Many connections of one process at once: `client_many_asyncio.py CA|- GOOD CONDEMNED COUNT AT_ONCE [waves]`.
 
 GOOD and CONDEMNED are ports; CONDEMNED 0: none there. With "-" no TLS: they are paths of Unix sockets, of a proxy that
-talks to these servers. COUNT to either, mixed, AT_ONCE open at a time. Prints the same as client_many_blocking.py.
+talks to these servers. COUNT to either, mixed, AT_ONCE open at a time; waves: the next ones when
+all of them have ended. Prints the same as client_many_blocking.py.
 """
 import asyncio
 import json
@@ -38,7 +39,7 @@ async def ask(context, place, free, times, failed):
             failed.append(repr(error))
 
 
-async def main(ca, good, condemned, count, at_once):
+async def main(ca, good, condemned, count, at_once, waves=None):
     context = None if ca == "-" else ssl.create_default_context(cafile=ca)
     free = asyncio.Semaphore(int(at_once))
     times, failed, served = [], [], []
@@ -47,7 +48,9 @@ async def main(ca, good, condemned, count, at_once):
         if condemned != "0":
             tasks.append(ask(context, condemned, free, served, []))
         tasks.append(ask(context, good, free, times, failed))
-    await asyncio.gather(*tasks)
+    step = int(at_once) if waves else len(tasks)
+    for begin in range(0, len(tasks), step):
+        await asyncio.gather(*tasks[begin:begin + step])
     print(json.dumps({"good": times, "failed": failed, "served": len(served)}))
 
 

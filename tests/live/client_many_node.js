@@ -1,8 +1,9 @@
-// Many connections of one process at once: `client_many_node.js GOOD CONDEMNED COUNT AT_ONCE`, the servers' ports, CONDEMNED
-// 0: none there. COUNT to either, mixed, AT_ONCE open at a time. Prints the same as client_many_blocking.py.
+// Many connections of one process at once: `client_many_node.js GOOD CONDEMNED COUNT AT_ONCE [waves]`, the servers' ports,
+// CONDEMNED 0: none there. COUNT to either, mixed, AT_ONCE open at a time; waves: the next ones when all of them have ended. Prints the same as client_many_blocking.py.
 const https = require('https');
 
-const [good, condemned, count, atOnce] = process.argv.slice(2).map(Number);
+const [good, condemned, count, atOnce] = process.argv.slice(2, 6).map(Number);
+const waves = process.argv[6] === 'waves';
 const result = {good: [], failed: [], served: 0};
 const waiting = [];
 let open = 0;
@@ -15,7 +16,8 @@ function ended(port, begin, error) {
 	else if (!error)
 		result.served++;
 	open--;
-	next();
+	if (!waves || !open)
+		next();
 }
 
 function ask(port) {

@@ -25,12 +25,17 @@ class Outcome:
 
 
 class Crowd:
-    """serve: what the servers speak. each: every connection has a process of its own."""
+    """serve: what the servers speak. each: every connection has a process of its own. waves: where many are
+    open at once, the next ones begin when all of them have ended."""
 
     name = None
     serve = "http"
     each = False
+    waves = False
     served = clients.BODY.strip()
+
+    def at_once(self):
+        return [str(AT_ONCE), *(["waves"] if self.waves else [])]
 
     def start(self, host, ca, good, condemned, count):
         """A child whose output read() takes."""
@@ -65,7 +70,7 @@ class Asyncio(Crowd):
 
     def start(self, host, ca, good, condemned, count):
         return host.start_client([clients.PYTHON, os.path.join(clients.HERE, "client_many_asyncio.py"), ca, str(good),
-                                  str(condemned), str(count), str(AT_ONCE)])
+                                  str(condemned), str(count), *self.at_once()])
 
 
 class Node(Crowd):
@@ -73,7 +78,7 @@ class Node(Crowd):
 
     def start(self, host, ca, good, condemned, count):
         return host.start_client(["node", os.path.join(clients.HERE, "client_many_node.js"), str(good), str(condemned),
-                                  str(count), str(AT_ONCE)], env={"NODE_EXTRA_CA_CERTS": ca})
+                                  str(count), *self.at_once()], env={"NODE_EXTRA_CA_CERTS": ca})
 
 
 class Curl(Crowd):
@@ -163,7 +168,7 @@ class Nginx(Crowd):
         nginx = start_nginx(host, directory, ca, good, condemned or good)
         child = host.start_client([clients.PYTHON, os.path.join(clients.HERE, "client_many_asyncio.py"), "-",
                                    f"{directory}/good.sock", f"{directory}/condemned.sock" if condemned else "0",
-                                   str(count), str(AT_ONCE)])
+                                   str(count), *self.at_once()])
         return Proxied(child, nginx, f"{directory}/errors")
 
 

@@ -1,4 +1,5 @@
-"""Servers that answer at once and count: `server_counting.py SPEC`; SPEC is a JSON list of {chain, key, tls, serve, family}.
+"""Servers that answer at once and count: `server_counting.py SPEC`; SPEC is a JSON list of {chain, key, tls, serve, family},
+and with "resets" what follows the handshake is a reset.
 
 All in one process of its own, so that the test's work does not slow them down. Prints the ports as a JSON list; then, for
 each port that comes in on a line, a JSON list of what it knows of that server's connections so far. Ends at the end of its
@@ -8,6 +9,7 @@ import json
 import select
 import socket
 import ssl
+import struct
 import sys
 import threading
 import time
@@ -64,8 +66,14 @@ class Counting(servers.Server):
         connection.handshake = True
 
 
+def reset(connection):
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raise ConnectionAbortedError("the server ends it")
+
+
 def start(spec):
     serve, before = SERVE[spec["serve"]]
+    serve = reset if spec.get("resets") else serve
     return Counting(spec["chain"], spec["key"], serve, before, spec["family"], spec["tls"], delay=0)
 
 
