@@ -12,12 +12,16 @@
 
 #include "util.h"
 
+static _Noreturn void no_memory(void)
+{
+	fputs("tlswarden: out of memory for an event\n", stderr);
+	abort();
+}
+
 static struct json_object *need(struct json_object *object)
 {
-	if (!object) {
-		fputs("tlswarden: out of memory for an event\n", stderr);
-		abort();
-	}
+	if (!object)
+		no_memory();
 	return object;
 }
 
@@ -35,7 +39,7 @@ struct json_object *array_begin(void)
 static void put(struct json_object *object, const char *key, struct json_object *value)
 {
 	if (json_object_object_add_ex(object, key, need(value), JSON_C_OBJECT_ADD_CONSTANT_KEY) < 0)
-		need(NULL);
+		no_memory();
 }
 
 static bool is_hex(char c)
@@ -158,7 +162,7 @@ void array_text(struct json_object *array, const char *text, size_t max)
 void array_child(struct json_object *array, struct json_object *child)
 {
 	if (json_object_array_add(array, child) < 0)
-		need(NULL);
+		no_memory();
 }
 
 void object_list_of_one(struct json_object *object, const char *key, const char *text)
@@ -199,7 +203,7 @@ char *object_line(struct json_object *object)
 	char *line = NULL;
 
 	if (!text)
-		need(NULL);
+		no_memory();
 	line = xcalloc(len + 2, 1);
 	memcpy(line, text, len);
 	line[len] = '\n';
