@@ -9,20 +9,7 @@
 
 #include "../../user/agent/connection.h"
 #include "holder.h"
-
-static uint64_t start_of(pid_t pid)
-{
-	CLEANUP_FREE char *path = xasprintf("/proc/%d/stat", pid), *stat = NULL;
-	const char *at;
-	size_t len;
-
-	assert_int_equal(file_read(path, 4096, &stat, &len), 0);
-	at = strrchr(stat, ')');
-	assert_non_null(at);
-	for (int number = 2; number < 22; number++)
-		at = strchr(at + 1, ' ');
-	return strtoull(at, NULL, 10) * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK));
-}
+#include "start_of.h"
 
 static struct connection connection_of(const struct holder *holder)
 {

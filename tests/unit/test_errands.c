@@ -15,6 +15,7 @@
 #include "../../user/agent/errands.h"
 #include "policy.h"
 #include "holder.h"
+#include "start_of.h"
 
 enum { WAIT_MS = 200, LIMIT_S = 60, SEND_BYTES = 4096, OUTCOMES = 256 };
 
@@ -138,19 +139,6 @@ static void held_end(const struct held *held)
 	close(held->control);
 	kill(held->pid, SIGKILL);
 	waitpid(held->pid, NULL, 0);
-}
-
-static uint64_t start_of(pid_t pid)
-{
-	CLEANUP_FREE char *path = xasprintf("/proc/%d/stat", pid), *stat = NULL;
-	const char *at;
-	size_t len;
-
-	assert_int_equal(file_read(path, 4096, &stat, &len), 0);
-	at = strrchr(stat, ')');
-	for (int number = 2; number < 22; number++)
-		at = strchr(at + 1, ' ');
-	return strtoull(at, NULL, 10) * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
 /* --- errands ------------------------------------------------------------------------------------------------------- */

@@ -12,23 +12,8 @@
 #include <cmocka.h>
 
 #include "process.h"
+#include "start_of.h"
 #include "util.h"
-
-/* Field 22 of its stat as nanoseconds: a start that means this process. */
-static uint64_t start_of(pid_t pid)
-{
-	CLEANUP_FREE char *path = xasprintf("/proc/%d/stat", pid), *text = NULL, *field;
-	size_t len;
-
-	assert_int_equal(file_read(path, 4096, &text, &len), 0);
-	field = strrchr(text, ')');
-	assert_non_null(field);
-	field = xstrdup(field);
-	char *at = field;
-	for (int number = 2; number < 22; number++)
-		at = strchr(at + 1, ' ');
-	return strtoull(at, NULL, 10) * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK));
-}
 
 /* Sleeps until it is killed. ret_parent: it is the child of that process, which waits for it; NULL: it is ours. */
 static pid_t sleeper(pid_t *ret_parent)

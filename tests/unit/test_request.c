@@ -12,6 +12,7 @@
 
 #include "../../user/agent/request.h"
 #include "util.h"
+#include "start_of.h"
 
 static const char text[] = "version: 1\n"
 			   "name: enforced\n"
@@ -33,20 +34,6 @@ static struct policies *policies;
 static pid_t parent,
 	victim; /* the parent waits for the victim: it is no child of this process, as it would be the agent's */
 static uint64_t victim_start;
-
-static uint64_t start_of(pid_t pid)
-{
-	CLEANUP_FREE char *path = xasprintf("/proc/%d/stat", pid), *stat = NULL;
-	const char *at;
-	size_t len;
-
-	assert_int_equal(file_read(path, 4096, &stat, &len), 0);
-	at = strrchr(stat, ')');
-	assert_non_null(at);
-	for (int number = 2; number < 22; number++)
-		at = strchr(at + 1, ' ');
-	return strtoull(at, NULL, 10) * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK));
-}
 
 static int setup(void **state)
 {

@@ -1,6 +1,7 @@
 /* See enforcer.h. Owns the gate, the numbers by which the kernel's cache knows rules, and what it has yet to tell the judge.
  *
- * Nothing here waits for the judge, whose sockets must be dealt with in time, nor for a process: that is left to errands.c. */
+ * Nothing here waits for the judge but the answer to its own question: while it is stopped, sockets whose time is up must
+ * still be dealt with. Nor does anything wait for a process: what one can hold up is left to workers (errands.c). */
 #include "enforcer.h"
 
 #include <errno.h>
