@@ -160,11 +160,34 @@ static __always_inline struct record_verify *verify_reserve(const struct record_
 	return record;
 }
 
+/* Of what the warden is told by a notice the judge is not: it is woken when the warden says what became of it, which is after the
+ * record was submitted. Set while such a record may be in the ring, unread. */
+__u32 asleep;
+
+/* Of a record's flags: does, or will, a notice go to the warden? */
+static __always_inline bool is_told_by_notice(__u32 flags)
+{
+	return (flags & (VERIFY_DENIED | VERIFY_UNNOTICED | VERIFY_DENIED_BEFORE)) == VERIFY_DENIED;
+}
+
+/* How to submit what the judge must be woken for. A record is the first of its group in the ring, where a waiting reader stands:
+ * the usual wake-up, for a waiting one, will do, unless it stands before one that did not wake it. */
+static __always_inline __u64 ring_wakes(void)
+{
+	if (!*(volatile __u32 *)&asleep)
+		return 0;
+	*(volatile __u32 *)&asleep = 0;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
 static __always_inline void verify_submit(struct record_verify *record)
 {
+	bool wakes = !is_told_by_notice(record->flags) && !(record->flags & VERIFY_DENIED_BEFORE);
+
 	COUNT(verifications);
-	/* It is the first of its group in the ring, where a waiting reader stands: the usual wake-up, for a waiting one, will do. */
-	bpf_ringbuf_submit(record, 0);
+	if (!wakes)
+		*(volatile __u32 *)&asleep = 1;
+	bpf_ringbuf_submit(record, wakes ? ring_wakes() : BPF_RB_NO_WAKEUP);
 }
 
 #endif

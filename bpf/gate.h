@@ -37,11 +37,6 @@ struct {
 	__type(value, struct verified_socket);
 } verified SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, NOTICES_BYTES);
-} notices SEC(".maps");
-
 /* False: the map is full. What is condemned stays so; what was written since it was entered first waits for this verdict, too.
  * The count never is below the entries: it goes up before, and down after. */
 static __noinline bool gate_enter(const struct record_head *head, const struct record_socket *socket, __u64 start,
@@ -99,7 +94,7 @@ static __always_inline void held_tell(const struct gate_entry *entry, __u64 cook
 	if (!record)
 		return; /* the judge decides when its own time is up */
 	*record = (struct record_held){.head = {.tag = RECORD_HELD, .id = entry->id}, .cookie = cookie};
-	bpf_ringbuf_submit(record, 0);
+	bpf_ringbuf_submit(record, ring_wakes());
 }
 
 /* No payload; or it was written before the verification returned, and so is the handshake's: a last flight that TCP had no
@@ -132,7 +127,7 @@ static __always_inline void late_tell(struct gate_entry *entry)
 		.held = entry->held,
 		.socket = entry->socket,
 	};
-	bpf_ringbuf_submit(notice, 0);
+	notice_submit(notice);
 }
 
 /* A packet of a socket that is pending. */

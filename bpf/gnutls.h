@@ -199,13 +199,12 @@ static __always_inline bool gnutls_send(const struct gnutls_layout *at, __u64 au
 {
 	struct record_verify *record = verify_reserve(draft);
 
-	if (!record) {
-		verdict_unsent(draft);
-		return false;
+	if (record) {
+		presented_send(at, auth_info, record);
+		verify_submit(record);
 	}
-	presented_send(at, auth_info, record);
-	verify_submit(record);
-	return true;
+	verdict_told(draft, record != 0);
+	return record != 0;
 }
 
 /* The rest, when the facts are there: true if it was sent. */
@@ -265,7 +264,9 @@ static __always_inline void gnutls_unverified(struct pt_regs *ctx, const struct 
 	if (state)
 		state->told_random = session_handshake(at, session);
 	if (gnutls_finish(ctx, at, bare ? 0 : auth_info_of(at, session), draft, keyed, false) && state)
-		state->pending = draft->flags & VERIFY_NONE_YET ? 1 : 0;
+		state->pending = !(draft->flags & VERIFY_NONE_YET) ? PENDING_NOT :
+				 is_told_by_notice(draft->flags)   ? PENDING_DENIED :
+								     PENDING_JUDGED;
 }
 
 static __always_inline int gnutls_handshake_return(struct pt_regs *ctx, bool keyed)
@@ -394,14 +395,14 @@ static __always_inline bool gnutls_record(struct pt_regs *ctx, const struct reco
 					  const struct gnutls_layout *at, const struct gnutls_call *call,
 					  struct session_state *state, bool keyed)
 {
-	bool awaited = state && state->pending;
+	__u32 awaited = state ? state->pending : PENDING_NOT;
 	struct record_verify *draft;
 	__u8 kind;
 
 	if (session_bare(at, call->verify, &kind))
 		return false;
 	if (state) {
-		state->pending = 0;
+		state->pending = PENDING_NOT;
 		state->told_random = session_handshake(at, call->verify);
 	}
 	draft = verify_begin(head);
@@ -411,9 +412,11 @@ static __always_inline bool gnutls_record(struct pt_regs *ctx, const struct reco
 	draft->error = call->status ? read_u32(call->status) : 0;
 	if (call->handshake != call->verify)
 		draft->flags |= VERIFY_AFTER;
+	if (awaited == PENDING_DENIED)
+		draft->flags |= VERIFY_DENIED_BEFORE;
 	vdata_read(call->data, call->elements, draft);
 	gnutls_session_read(at, call->verify, state, &call->received, draft);
-	gnutls_finish(ctx, at, auth_info_of(at, call->verify), draft, keyed, awaited);
+	gnutls_finish(ctx, at, auth_info_of(at, call->verify), draft, keyed, awaited != PENDING_NOT);
 	return true;
 }
 
@@ -474,7 +477,7 @@ int gnutls_session_end(struct pt_regs *ctx)
 			record->head.library = library_of(ctx);
 			record->head.id.pid_tgid = thread;
 			record->head.id.ktime_ns = bpf_ktime_get_ns();
-			bpf_ringbuf_submit(record, 0);
+			bpf_ringbuf_submit(record, state->pending == PENDING_DENIED ? BPF_RB_NO_WAKEUP : ring_wakes());
 		}
 	}
 	bpf_map_delete_elem(&sessions, &key);

@@ -49,9 +49,11 @@ struct session_key {
 	__u64 session;
 };
 
+enum pending_as { PENDING_NOT, PENDING_JUDGED, PENDING_DENIED /* by a cached verdict: the warden was told */ };
+
 struct session_state {
 	__u32 verified; /* within the handshake under way */
-	__u32 pending;  /* a VERIFY_NONE_YET record was sent */
+	__u32 pending;  /* a VERIFY_NONE_YET record was sent: enum pending_as */
 	__u32 own_pull; /* reads with the library's own pull function: its transport pointer is the fd */
 	__u32 pad;
 	__u64 entry;       /* where the probe sits in gnutls_handshake: tells the library's own functions */
@@ -100,9 +102,11 @@ struct {
 
 /* What a verification is made of, too large for the stack. */
 struct draft {
-	struct record_verify record;
+	struct record_verify record; /* the first: where that is, is the draft */
 	struct gate_entry entry;
 	__u64 words[VERDICT_CHUNK / 8]; /* of a certificate, while its key is made */
+	__u32 rule;                     /* that condemns it, if the kernel knew: VERIFY_DENIED */
+	__u32 pad;
 };
 
 /* Thread → the record it is making. */

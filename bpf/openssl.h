@@ -317,12 +317,11 @@ static __always_inline void openssl_send(const struct openssl_layout *at, const 
 {
 	struct record_verify *record = verify_reserve(draft);
 
-	if (!record) {
-		verdict_unsent(draft);
-		return;
+	if (record) {
+		chains_send(at, record);
+		verify_submit(record);
 	}
-	chains_send(at, record);
-	verify_submit(record);
+	verdict_told(draft, record != 0);
 }
 
 static __always_inline void openssl_record(struct pt_regs *ctx, const struct record_head *head,

@@ -165,7 +165,6 @@ static __always_inline bool socket_fits(const struct record_socket *socket, __u3
 						socket->received <= (__u64)presented_bytes + HANDSHAKE_BESIDE_MAX);
 }
 
-/* False: there is no room. */
 static __noinline bool notice_send(const struct record_verify *record, __u32 why, __u32 rule)
 {
 	struct gate_notice *notice = bpf_ringbuf_reserve(&notices, sizeof(*notice), 0);
@@ -185,7 +184,7 @@ static __noinline bool notice_send(const struct record_verify *record, __u32 why
 	notice->pad = 0;
 	notice->held = 0;
 	notice->socket = record->socket;
-	bpf_ringbuf_submit(notice, 0);
+	notice_submit(notice);
 	return true;
 }
 
@@ -222,7 +221,7 @@ static __noinline void verdict_gate(struct record_verify *record, bool denied)
 		notice_send(record, NOTICE_FULL, 0);
 }
 
-/* False: it need not be told of. awaited: the judge waits for it, having been told of an unverified handshake. The record
+/* False: it need not be told of. awaited: the judge waits for it, having been told of an unverified handshake. The record, a draft's,
  * has everything but its certificates; UDP sockets end without a word, so they are not remembered. */
 static __noinline bool verdict_apply(struct record_verify *record, const struct verdict_keys *keys, bool awaited)
 {
@@ -247,8 +246,11 @@ static __noinline bool verdict_apply(struct record_verify *record, const struct 
 	if (kind == CACHED_DENY) {
 		COUNT(denied);
 		record->flags |= VERIFY_DENIED;
-		if (!notice_send(record, NOTICE_DENIED, rule))
+		if (is_told_by_notice(record->flags) && !notice_fits()) {
+			COUNT(lost_notice);
 			record->flags |= VERIFY_UNNOTICED;
+		}
+		((struct draft *)record)->rule = rule;
 		return true;
 	}
 	if (keys->made && known && gate.remembering && record->socket.protocol == PROTOCOL_TCP &&
@@ -264,18 +266,27 @@ static __noinline bool verdict_apply(struct record_verify *record, const struct 
 }
 
 /* No record of it could be sent, so nobody will judge it. */
-static __noinline int verdict_unsent(const struct record_verify *draft)
+static __always_inline void verdict_unsent(const struct record_verify *draft)
 {
 	__u64 cookie = draft->socket.cookie;
 	struct gate_entry *entry;
 
 	if (!(draft->flags & VERIFY_GATED) || draft->flags & VERIFY_DENIED)
-		return 0;
+		return;
 	entry = bpf_map_lookup_elem(&pending, &cookie);
 	if (entry && gate.closed)
 		entry->flags |= GATE_BLIND;
 	if (!gate.closed)
 		gate_pass(cookie);
+}
+
+/* After the record, so that what the warden says of it comes after it as well. */
+static __noinline int verdict_told(const struct record_verify *draft, bool sent)
+{
+	if (!sent)
+		verdict_unsent(draft);
+	if (is_told_by_notice(draft->flags))
+		notice_send(draft, NOTICE_DENIED, ((const struct draft *)draft)->rule);
 	return 0;
 }
 

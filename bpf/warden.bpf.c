@@ -46,6 +46,7 @@ static __always_inline __u32 library_of(void *ctx)
 #include "hello.h"
 #include "socket.h"
 #include "chain.h"
+#include "notices.h"
 #include "gate.h"
 #include "verdict.h"
 #include "openssl.h"

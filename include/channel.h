@@ -139,6 +139,8 @@ struct message {
 	};
 };
 
+enum { CHANNEL_BYTES = 4 << 20 }; /* that the judge has not read, with CAP_NET_ADMIN; else what the host allows anybody */
+
 /* ret_ends[0] is the warden's, [1] the judge's; both O_CLOEXEC. */
 int channel_new(int ret_ends[2]);
 /* passed_fd: sent along (the caller keeps its own), or -1. While the other half's queue is full the first blocks, and the

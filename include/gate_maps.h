@@ -12,6 +12,7 @@ enum {
 	VERDICTS_MAX = 16384, /* cached verdicts; beyond it the least recently used goes */
 	VERIFIED_MAX = 32768, /* open connections remembered with what verified them; beyond: lost_verified */
 	NOTICES_BYTES = 256 << 10, /* full: lost_notice, and the judge's own verdict has to do */
+	NOTICES_SPARE = 16 << 10,  /* kept for notices that are sent after their record was: its judge waits for an answer */
 	GATE_UNVERIFIED_MS = 1000, /* a GnuTLS application has that much longer, in which to verify */
 };
 
@@ -40,6 +41,8 @@ struct gate_switches {
 	__u32 closed;      /* fail: closed */
 	__u32 caching;     /* keys are made, and cached verdicts believed */
 	__u32 remembering; /* verified connections are remembered */
+	__u32 watched;     /* the warden looks at its notices by the clock: they need not wake it */
+	__u32 pad;
 	__u64 timeout_ns;
 	__u64 max;   /* sockets gated at once, without the reserve */
 	__u64 epoch; /* cached verdicts of another are not believed */

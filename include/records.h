@@ -72,6 +72,7 @@ enum verify_flags {
 	VERIFY_CUSTOM = 1 << 12,   /* the handshake is over, and the library's own verification was never called */
 	VERIFY_EARLY = 1 << 13,    /* with early data (0-RTT), which went before anything could be judged */
 	VERIFY_BARE = 1 << 14,     /* the handshake is over, and the peer showed no certificate: see record_verify.bare */
+	VERIFY_DENIED_BEFORE = 1 << 15, /* the end of its handshake was denied already, and the warden told of that */
 };
 
 /* What a peer without a certificate proved itself by. */

@@ -101,9 +101,8 @@ def check_innocent(agent, port):
     check(not wrong, f"{len(wrong)} violations of good connections, the first: {json.dumps(wrong[:1])}")
 
 
-def check_crowd(env, agent, name, tls, count):
+def check_crowd(env, agent, crowd, tls, count):
     """Both promises for one crowd; what is worth telling."""
-    crowd = crowds.BY_NAME[name]
     servers = env.watch(crowds.Servers(env.host, specs(env, crowd.serve, tls)))
     condemned, good = servers.ports
     outcome = crowd.run(env.host, env.trusting, good, condemned, count)
@@ -116,17 +115,37 @@ def check_crowd(env, agent, name, tls, count):
     check_innocent(agent, good)
     shown = ", ".join(f"{what} p50 {percentile(values, 0.5)} p99 {percentile(values, 0.99)} max {max(values)} µs"
                       for what, values in latencies.items())
-    print(f"       {name} {tls}: {len(connections)} condemned, 0 bytes; {count} good; {shown}", flush=True)
+    print(f"       {crowd.name} {tls}: {len(connections)} condemned, 0 bytes; {count} good; {shown}", flush=True)
 
 
 @cases(*ALL)
 def test_not_one_byte(env, name, tls):
-    check_crowd(env, gated(env), name, tls, COUNT or (COUNT_EACH if crowds.BY_NAME[name].each else COUNT_TOGETHER))
+    crowd = crowds.BY_NAME[name]
+    check_crowd(env, gated(env), crowd, tls, COUNT or (COUNT_EACH if crowd.each else COUNT_TOGETHER))
 
 
 @cases(*QUIET)
 def test_not_one_byte_without_records(env, name, tls):
-    check_crowd(env, quiet_agent(env), name, tls, COUNT or COUNT_TOGETHER)
+    check_crowd(env, quiet_agent(env), crowds.BY_NAME[name], tls, COUNT or COUNT_TOGETHER)
+
+
+class Waves(crowds.Asyncio):
+    """So few at once that the agent begins to read what the kernel condemned in rounds, and stops, all the time."""
+    name = "waves"
+    waves = True
+
+    def __init__(self, few):
+        self.few = few
+
+    def at_once(self):
+        return [str(self.few), "waves"]
+
+
+@cases(("all", 8), ("all", 20), ("violations", 8), ("violations", 12), ("violations", 20))
+def test_waves(env, events, few):
+    """The next wave comes when the last one has ended: a connection that nobody ends would hold up the rest for good."""
+    agent = gated(env) if events == "all" else quiet_agent(env)
+    check_crowd(env, agent, Waves(few), "1.3", COUNT or COUNT_TOGETHER)
 
 
 HURRIED = [("exit", "1.3", 4), ("exit", "1.2", 4), ("exit-memory", "1.3", 4), ("exit-memory", "1.2", 4),

@@ -41,6 +41,24 @@ static void a_message_arrives_whole(void **state)
 	assert_int_equal(message_receive(ends[0], false, &got, NULL), -EAGAIN);
 }
 
+/* What a round of notices brings, and more; of a judge that is slow the warden need not wait for. */
+static void there_is_room_for_many(void **state)
+{
+	static const struct message killed = {.tag = MESSAGE_KILLED};
+	const int bytes = CHANNEL_BYTES;
+	unsigned count = 0;
+
+	(void)state;
+	if (setsockopt(ends[1], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0) {
+		print_message("not as CAP_NET_ADMIN: the room is what the host gives anybody\n");
+		skip();
+	}
+	while (count < 100000 && message_offer(ends[0], &killed, -1) == 0)
+		count++;
+	assert_in_range(count, 200, 99999);
+	assert_int_equal(message_offer(ends[0], &killed, -1), -EAGAIN);
+}
+
 static void texts_without_an_end_get_one(void **state)
 {
 	struct message sent = {.tag = MESSAGE_KILL}, got;
@@ -381,6 +399,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_message_arrives_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(there_is_room_for_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(texts_without_an_end_get_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_length_beyond_its_field_is_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_wrong_size_is_refused, setup, teardown),

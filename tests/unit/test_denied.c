@@ -64,6 +64,7 @@ static void finish(struct case_ *c, enum action_result result, const char *why)
 	if (why)
 		assert_string_equal(c->result_reason, why);
 	assert_string_equal(c->decoded.facts.exe, "/usr/bin/curl");
+	assert_int_equal(c->latency_verdict_us, 0); /* it was known */
 	assert_int_equal(c->latency_action_us, 3);
 	assert_int_equal(w->kills_count, 0); /* nothing was asked for */
 	assert_int_equal(w->processes, 0);

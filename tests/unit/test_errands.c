@@ -320,18 +320,52 @@ static void the_end(void **state)
 	usleep(100000); /* its thread ends: what it had is freed */
 }
 
+static struct errand condemned(const struct held *held, const struct record_id *id)
+{
+	return (struct errand){.cause = FOR_NOTICE,
+			       .tag = MESSAGE_KILL,
+			       .kill = {.pid = (uint32_t)held->pid,
+					.tid = (uint32_t)held->pid,
+					.action = ACTION_KILL,
+					.start_boottime_ns = start_of(held->pid),
+					.socket = held->socket,
+					.id = *id}};
+}
+
+/* Of what the kernel condemned is told by and by, and other things that happen do not make it sooner. */
+static void gathered(void **state)
+{
+	const struct record_id id = {.pid_tgid = 1, .ktime_ns = 2};
+	struct held held[2];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(held); i++) {
+		held_start(&held[i], false);
+		held_let_go(&held[i]);
+	}
+	begun = now_s();
+	for (unsigned i = 0; i < ARRAY_SIZE(held); i++) {
+		const struct errand errand = condemned(&held[i], &id);
+
+		errands_begin(*state, &errand);
+		errands_tell(*state);
+	}
+	wait_told(*state, ARRAY_SIZE(held));
+	for (unsigned i = 0; i < ARRAY_SIZE(held); i++) {
+		assert_int_equal(outcomes[i].answer.number, 0);
+		assert_true(outcomes[i].after_s * 1000 >= ERRAND_UNHURRIED_MS - 1);
+		held_end(&held[i]);
+	}
+}
+
 /* The kernel condemned it, and the judge asks when it is under way. */
 static void asked_meanwhile(void **state)
 {
-	struct held held;
-	struct errand errand = {.cause = FOR_NOTICE, .tag = MESSAGE_KILL, .kill = {.action = ACTION_KILL}};
 	const struct record_id id = {.pid_tgid = 1, .ktime_ns = 2}, other = {.pid_tgid = 1, .ktime_ns = 3};
+	struct held held;
+	struct errand errand;
 
 	held_start(&held, false);
-	errand.kill.pid = errand.kill.tid = (uint32_t)held.pid;
-	errand.kill.start_boottime_ns = start_of(held.pid);
-	errand.kill.socket = held.socket;
-	errand.kill.id = id;
+	errand = condemned(&held, &id);
 	assert_false(errands_ask(*state, &id, held.socket.cookie, 11));
 	errands_begin(*state, &errand);
 	assert_false(errands_ask(*state, &other, held.socket.cookie, 11));
@@ -353,6 +387,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_directory_that_is_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_process_is_ended_whatever_it_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(gathered, setup, teardown),
 		cmocka_unit_test_setup_teardown(asked_meanwhile, setup, teardown),
 	};
 

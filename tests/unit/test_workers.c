@@ -246,6 +246,51 @@ static void what_nobody_waits_for_comes_last_and_is_not_told(void **state)
 	assert_null(workers_take(*state));
 }
 
+static struct job *unhurried(struct workers *workers, void (*run)(struct work *work))
+{
+	struct job *job = job_new(run, 1);
+
+	job->work.unhurried = true;
+	add(workers, job);
+	return job;
+}
+
+static void what_is_unhurried_is_not_told(void **state)
+{
+	struct work *work;
+
+	unhurried(*state, run_at_once);
+	wait_until(&ran, 1);
+	while (!(work = workers_take(*state)))
+		assert_false(workers_told(*state));
+	free(work);
+	assert_int_equal(poll(&(struct pollfd){.fd = workers_fd(*state), .events = POLLIN}, 1, 0), 0);
+	unhurried(*state, run_behind_door);
+	wait_until(&inside, 1);
+	door(true);
+	wait_until(&ran, 2);
+	add(*state, job_new(run_at_once, 2)); /* with another one it is taken */
+	take_all(*state, 2);
+}
+
+/* Before it runs, while it does, when it is done: it is told. */
+static void it_can_be_hurried_at_any_moment(void **state)
+{
+	struct job *job = unhurried(*state, run_behind_door);
+
+	wait_until(&inside, 1);
+	workers_hurry(*state, &job->work);
+	door(true);
+	take_all(*state, 1);
+	for (int i = 0; i < 2000; i++) {
+		job = unhurried(*state, run_at_once);
+		if (i % 2)
+			wait_until(&ran, i + 2);
+		workers_hurry(*state, &job->work);
+		take_all(*state, 1);
+	}
+}
+
 /* One is stuck, one waits for its turn, one is done and was not taken, and another thread has nothing to do. */
 static void the_end_waits_for_none(void **state)
 {
@@ -326,6 +371,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_process_has_its_share_of_them, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_queue_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_nobody_waits_for_comes_last_and_is_not_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_unhurried_is_not_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(it_can_be_hurried_at_any_moment, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_end_waits_for_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_end_at_any_moment, setup, teardown),
 		cmocka_unit_test_setup_teardown(threads_have_no_descriptors_and_take_no_signals, setup, teardown),

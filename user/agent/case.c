@@ -163,8 +163,12 @@ void case_judge(const struct bench *bench, struct case_ *c)
 {
 	verdict_clear(&c->verdict);
 	judge_lazily(bench, c, &c->verdict);
-	if (c->result == RESULT_NONE)
-		c->latency_verdict_us = since_us(c->capture->verify.end_ktime_ns);
+	if (c->result != RESULT_NONE)
+		return;
+	/* What is to be ended the kernel condemned there and then, if it knew the verdict; or the verdict is ours, of now. */
+	c->latency_verdict_us = c->capture->verify.flags & VERIFY_DENIED && c->verdict.action >= ACTION_KILL ?
+					0 :
+					since_us(c->capture->verify.end_ktime_ns);
 }
 
 static void result_failed(struct case_ *c, const char *why)

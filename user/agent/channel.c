@@ -8,9 +8,22 @@
 
 #include "util.h"
 
+/* Of the warden's end. The usual room is for a dozen of the largest messages; more than that it may have to tell at once of
+ * connections that the kernel condemned. */
+static void room_make(int end)
+{
+	const int bytes = CHANNEL_BYTES;
+
+	if (setsockopt(end, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		setsockopt(end, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 int channel_new(int ret_ends[2])
 {
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_ends) < 0 ? -errno : 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_ends) < 0)
+		return -errno;
+	room_make(ret_ends[0]);
+	return 0;
 }
 
 /* As much of a message as its tag needs; 0: there is no such tag. */

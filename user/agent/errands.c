@@ -83,6 +83,14 @@ static void timer_set(struct errands *errands, uint64_t at_ns)
 	timerfd_settime(errands->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+/* When it is to be looked at, if nothing else happens. */
+static uint64_t look_ns(const struct errand *errand, uint64_t now)
+{
+	uint64_t soon = now + ERRAND_UNHURRIED_MS * 1000000ULL;
+
+	return errand->work.unhurried && soon < errand->due_ns ? soon : errand->due_ns;
+}
+
 /* Those that were not waited for wait for a worker themselves, and keep none busy. */
 static bool is_late(const struct errand *errand)
 {
@@ -165,22 +173,26 @@ static void tell_due(struct errands *errands)
 {
 	uint64_t now = now_ns(), next = 0, ticks;
 
-	/* Nothing to read: it is not its time. */
-	if (!errands->wakes_ns || now < errands->wakes_ns || read(errands->timer, &ticks, sizeof(ticks)) < 0)
+	if (read(errands->timer, &ticks, sizeof(ticks)) < 0)
 		return;
 	errands->wakes_ns = 0;
 	for (struct errand *errand = errands->first; errand; errand = errand->next)
 		if (!errand->told && errand->due_ns <= now)
 			tell_failure(errands, errand, -EBUSY);
-		else if (!errand->told && (!next || errand->due_ns < next))
-			next = errand->due_ns;
+		else if (!errand->told && (!next || look_ns(errand, now) < next))
+			next = look_ns(errand, now);
 	timer_set(errands, next);
 }
 
 void errands_tell(struct errands *errands)
 {
-	tell_done(errands);
-	tell_due(errands);
+	bool due = errands->wakes_ns && now_ns() >= errands->wakes_ns;
+
+	/* What is unhurried is left to gather. */
+	if (due || workers_told(errands->workers))
+		tell_done(errands);
+	if (due)
+		tell_due(errands);
 }
 
 void errands_wait(struct errands *errands)
@@ -215,11 +227,11 @@ static uint32_t owner_of(const struct errand *errand)
 void errands_begin(struct errands *errands, const struct errand *what)
 {
 	struct errand *errand = xcalloc(1, sizeof(*errand));
-	uint64_t wait = wait_ns(errands, what->kill.pid);
+	uint64_t wait = wait_ns(errands, what->kill.pid), now = now_ns();
 	int err;
 
 	*errand = *what;
-	errand->work = (struct work){.run = errand_run, .owner = owner_of(what)};
+	errand->work = (struct work){.run = errand_run, .owner = owner_of(what), .unhurried = what->cause == FOR_NOTICE};
 	errand->message = (struct message){.tag = what->tag, .number = what->refused};
 	if (what->refused)
 		snprintf(errand->message.text, sizeof(errand->message.text), "%s", what->why_refused);
@@ -227,14 +239,14 @@ void errands_begin(struct errands *errands, const struct errand *what)
 		const struct who_key key = key_of(&what->kill);
 
 		errand->message.kill = what->kill;
-		errand->known = whos_find(&errands->whos, &key, what->kill.tid, now_ns(), &errand->who);
+		errand->known = whos_find(&errands->whos, &key, what->kill.tid, now, &errand->who);
 	} else {
 		errand->message.process = (struct message_process){.pid = what->kill.pid,
 								   .tid = what->kill.tid,
 								   .uid = what->kill.uid,
 								   .start_boottime_ns = what->kill.start_boottime_ns};
 	}
-	errand->due_ns = now_ns() + wait;
+	errand->due_ns = now + wait;
 	errand->waited = wait > 0;
 	err = workers_add(errands->workers, &errand->work);
 	if (err) {
@@ -245,7 +257,7 @@ void errands_begin(struct errands *errands, const struct errand *what)
 	errand->next = errands->first;
 	errands->first = errand;
 	if (wait)
-		timer_set(errands, errand->due_ns);
+		timer_set(errands, look_ns(errand, now));
 	else
 		tell_failure(errands, errand, -EBUSY);
 }
@@ -261,6 +273,7 @@ bool errands_ask(struct errands *errands, const struct record_id *id, uint64_t c
 		return false;
 	errand->asked = true;
 	errand->token = token;
+	workers_hurry(errands->workers, &errand->work);
 	return true;
 }
 

@@ -29,6 +29,7 @@
 
 enum {
 	TICK_MS = 500, /* losses are told at most that much later */
+	HELD_MS = 20,  /* likewise while cases are held: what comes next may wake nobody */
 	END_MS = 3000, /* at the end a flood is followed that long; what it brings later is not told of */
 };
 
@@ -87,7 +88,7 @@ static void policies_swap(struct judge *judge, int fd)
 
 /* --- messages ------------------------------------------------------------------------------------------------------ */
 
-static void case_denied(struct judge *judge, struct case_ *c);
+static void case_conclude(struct judge *judge, struct case_ *c);
 
 /* What became of a library file. */
 static void library_told(struct judge *judge, const struct message *message)
@@ -166,7 +167,7 @@ static void message_handle(struct judge *judge, const struct message *message, i
 		judge->done |= !gate_tell_timeout(&judge->bench, message);
 		break;
 	case MESSAGE_KILLED:
-		case_denied(judge, denied_outcome(&judge->denied, message));
+		case_conclude(judge, denied_outcome(&judge->denied, message));
 		break;
 	case MESSAGE_VERIFIED:
 		recall_begin(&judge->recall, fd, message->number);
@@ -267,8 +268,8 @@ static void case_finish(struct judge *judge, struct case_ *c)
 	case_free(c);
 }
 
-/* What became of its connection is known, or does not come. */
-static void case_denied(struct judge *judge, struct case_ *c)
+/* c: or NULL. What became of its connection, if the kernel condemned it, is known, or does not come. */
+static void case_conclude(struct judge *judge, struct case_ *c)
 {
 	if (!c)
 		return;
@@ -281,9 +282,7 @@ static void case_denied(struct judge *judge, struct case_ *c)
 static void case_unverified(struct judge *judge, struct case_ *c)
 {
 	c->decoded.facts.verify = VERIFY_OFF;
-	case_judge(&judge->bench, c);
-	case_act(&judge->bench, c);
-	case_finish(judge, c);
+	case_conclude(judge, c);
 }
 
 static void case_hold(struct judge *judge, struct case_ *c)
@@ -376,13 +375,13 @@ static void judge_loop(struct judge *judge)
 	uint64_t now;
 
 	while (!judge->done) {
-		int wait = holds_wait_ms(&judge->holds, now_ns());
+		int wait = holds_wait_ms(&judge->holds, now_ns()), most = judge->holds.count ? HELD_MS : TICK_MS;
 		struct pollfd polled[] = {
 			{.fd = judge->channel, .events = POLLIN},
 			{.fd = capture_ring_fd(judge->ring), .events = POLLIN},
 		};
 
-		wait = recall_is_under_way(&judge->recall) ? 0 : wait >= 0 && wait < TICK_MS ? wait : TICK_MS;
+		wait = recall_is_under_way(&judge->recall) ? 0 : wait >= 0 && wait < most ? wait : most;
 		poll(polled, ARRAY_SIZE(polled), wait);
 		messages_read(judge);
 		capture_ring_drain(judge->ring);
@@ -392,7 +391,7 @@ static void judge_loop(struct judge *judge)
 		while ((due = holds_take_due(&judge->holds, now, false)))
 			case_unverified(judge, due);
 		while ((due = holds_take_due(&judge->denied.waiting, now, false)))
-			case_denied(judge, due);
+			case_conclude(judge, due);
 		in_force_tidy(&judge->in_force, now);
 		tell_losses(judge);
 		judge->done |= !tell_moments(&judge->bench, &judge->in_force, time(NULL));
@@ -426,7 +425,7 @@ static int judge_end(struct judge *judge)
 	while (capture_ring_drain(judge->ring) == -EAGAIN && now_ns() < end_ns)
 		;
 	while ((held = holds_take_due(&judge->denied.waiting, 0, true)))
-		case_denied(judge, held);
+		case_conclude(judge, held);
 	while ((held = holds_take_due(&judge->holds, 0, true)))
 		case_unverified(judge, held);
 	tell_losses(judge);

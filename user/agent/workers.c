@@ -108,6 +108,13 @@ static struct work *pick(struct workers *workers)
 	return work || workers->unwaited_running == UNWAITED_MAX ? work : pick_from(workers, &workers->unwaited);
 }
 
+/* The pool is locked. */
+static void tell(struct workers *workers)
+{
+	if (!workers->told)
+		workers->told = eventfd_write(workers->fd, 1) == 0;
+}
+
 /* The pool is locked, before and after. */
 static void work_run(struct workers *workers, struct thread *thread, struct work *work)
 {
@@ -126,8 +133,8 @@ static void work_run(struct workers *workers, struct thread *thread, struct work
 		return;
 	}
 	list_add(&workers->done, work);
-	if (!workers->told)
-		workers->told = eventfd_write(workers->fd, 1) == 0;
+	if (!work->unhurried)
+		tell(workers);
 }
 
 /* On failure the table stays shared, and nothing in it is closed. */
@@ -271,9 +278,29 @@ int workers_add(struct workers *workers, struct work *work)
 	return 0;
 }
 
+void workers_hurry(struct workers *workers, struct work *work)
+{
+	pthread_mutex_lock(&workers->mutex);
+	work->unhurried = false;
+	/* It may be among what is done. */
+	if (workers->done.first)
+		tell(workers);
+	pthread_mutex_unlock(&workers->mutex);
+}
+
 int workers_fd(const struct workers *workers)
 {
 	return workers->fd;
+}
+
+bool workers_told(struct workers *workers)
+{
+	bool told;
+
+	pthread_mutex_lock(&workers->mutex);
+	told = workers->told;
+	pthread_mutex_unlock(&workers->mutex);
+	return told;
 }
 
 struct work *workers_take(struct workers *workers)

@@ -21,6 +21,7 @@ struct work {
 	void (*run)(struct work *work);
 	uint32_t owner; /* the process that may hold it up; 0: none may */
 	bool unwaited;  /* nobody waits for it: freed when it is done, and other work goes before it */
+	bool unhurried; /* done, it does not make the descriptor readable: it is taken with others, or when its owner looks */
 	struct work *next;
 };
 
@@ -34,7 +35,11 @@ void workers_free(struct workers *workers);
 /* Takes the work, if it is 0. -ENOBUFS: there is too much; -EAGAIN: there is no thread. */
 int workers_add(struct workers *workers, struct work *work);
 
+/* Somebody waits for it now. It has not been taken. */
+void workers_hurry(struct workers *workers, struct work *work);
+
 int workers_fd(const struct workers *workers); /* readable: workers_take. The pool's */
+bool workers_told(struct workers *workers);    /* is it? */
 /* What is done and not unwaited, the caller's again; NULL: no more. */
 struct work *workers_take(struct workers *workers);
 

@@ -1,4 +1,4 @@
-/* See gate.h. Owns the attachment, its pins, and the reader of notices.
+/* See gate.h. Owns the attachment, its pins, and the reader of notices (notices.h).
  *
  * A socket is let go by writing the verification's id into `released`, never by deleting what gates it: between looking at it
  * and deleting, a later verification of the same connection might have entered it anew. What was released is swept when that
@@ -11,12 +11,12 @@
 #include <time.h>
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 
 #include "attach.h"
 #include "entry.h"
 #include "map_dump.h"
 #include "moment.h"
+#include "notices.h"
 #include "pins.h"
 #include "util.h"
 
@@ -27,24 +27,20 @@ struct gate {
 	struct gate_options options;
 	int link; /* or -1: off */
 	struct pins *pins;
-	struct ring_buffer *notices;
+	struct notices *notices;
 	gate_notice_fn on_notice;
 	void *context;
 };
 
-static int notice_take(void *context, void *data, size_t size)
+static void notice_take(void *context, const struct gate_notice *taken)
 {
 	struct gate *gate = context;
-	struct gate_notice notice;
+	struct gate_notice notice = *taken;
 
-	if (size < sizeof(notice))
-		return 0;
-	memcpy(&notice, data, sizeof(notice));
 	if (notice.epoch != gate->kernel.switches->epoch)
 		notice.rule = GATE_NO_RULE;
 	if (notice.rule != GATE_NO_RULE || notice.why == NOTICE_DENIED)
 		gate->on_notice(gate->context, &notice);
-	return 0;
 }
 
 int gate_new(const struct probes *probes, const struct gate_options *options, struct gate **ret)
@@ -56,9 +52,8 @@ int gate_new(const struct probes *probes, const struct gate_options *options, st
 	gate->kernel = probes_gate(probes);
 	gate->options = *options;
 	gate->link = -1;
-	gate->notices = ring_buffer__new(gate->kernel.notices, notice_take, gate, NULL);
-	err = gate->notices ? 0 : -errno;
 	switches = gate->kernel.switches;
+	err = notices_new(gate->kernel.notices, switches, notice_take, gate, &gate->notices);
 	if (!err && getrandom(&switches->secret, sizeof(switches->secret), 0) != sizeof(switches->secret))
 		err = -EIO;
 	if (err) {
@@ -78,7 +73,7 @@ void gate_free(struct gate *gate)
 	if (!gate)
 		return;
 	gate_off(gate);
-	ring_buffer__free(gate->notices);
+	notices_free(gate->notices);
 	free(gate);
 }
 
@@ -306,12 +301,12 @@ size_t gate_verified(const struct gate *gate, struct verified_socket **ret)
 
 int gate_notices_fd(const struct gate *gate)
 {
-	return ring_buffer__epoll_fd(gate->notices);
+	return notices_fd(gate->notices);
 }
 
 void gate_notices_read(struct gate *gate, gate_notice_fn fn, void *context)
 {
 	gate->on_notice = fn;
 	gate->context = context;
-	ring_buffer__consume(gate->notices);
+	notices_read(gate->notices);
 }

@@ -24,8 +24,8 @@ enum {
 	RING_PAGES = 128, /* powers of two */
 	BELL_PAGES = 1,
 	RECORD_MAX = 8192,
-	TICK_MS = 4,
-	QUIET_TICKS = 4,
+	TICK_MS = 16, /* a thread for each connection is enough to be always busy */
+	QUIET_TICKS = 2,
 	ONLINE_TEXT_MAX = 4096, /* of the list of processors; one that is cut names some of them only */
 };
 
