@@ -357,6 +357,23 @@ static void gathered(void **state)
 	}
 }
 
+/* Then the end of one that was late is not left to gather. */
+static void gathered_but_late(void **state)
+{
+	const struct record_id id = {.pid_tgid = 1, .ktime_ns = 2};
+	struct held held;
+	struct errand errand;
+
+	held_start(&held, false);
+	errand = condemned(&held, &id);
+	errands_begin(*state, &errand);
+	check_busy(wait_told(*state, 1), 0);
+	held_let_go(&held);
+	assert_true(wait_told(*state, 2)->late);
+	assert_int_equal(outcomes[1].answer.number, 0);
+	held_end(&held);
+}
+
 /* The kernel condemned it, and the judge asks when it is under way. */
 static void asked_meanwhile(void **state)
 {
@@ -388,6 +405,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_process_is_ended_whatever_it_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(gathered, setup, teardown),
+		cmocka_unit_test_setup_teardown(gathered_but_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(asked_meanwhile, setup, teardown),
 	};
 

@@ -139,6 +139,13 @@ static void tell_failure(struct errands *errands, struct errand *errand, int err
 	errands->told(errands->context, errand, &answer, false);
 }
 
+/* Its end is told of at once. */
+static void tell_late(struct errands *errands, struct errand *errand)
+{
+	tell_failure(errands, errand, -EBUSY);
+	workers_hurry(errands->workers, &errand->work);
+}
+
 static struct who_key key_of(const struct message_kill *kill)
 {
 	return (struct who_key){.pid = kill->pid,
@@ -178,7 +185,7 @@ static void tell_due(struct errands *errands)
 	errands->wakes_ns = 0;
 	for (struct errand *errand = errands->first; errand; errand = errand->next)
 		if (!errand->told && errand->due_ns <= now)
-			tell_failure(errands, errand, -EBUSY);
+			tell_late(errands, errand);
 		else if (!errand->told && (!next || look_ns(errand, now) < next))
 			next = look_ns(errand, now);
 	timer_set(errands, next);
@@ -259,7 +266,7 @@ void errands_begin(struct errands *errands, const struct errand *what)
 	if (wait)
 		timer_set(errands, look_ns(errand, now));
 	else
-		tell_failure(errands, errand, -EBUSY);
+		tell_late(errands, errand);
 }
 
 bool errands_ask(struct errands *errands, const struct record_id *id, uint64_t cookie, uint32_t token)
