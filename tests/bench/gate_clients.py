@@ -4,6 +4,7 @@
 The crowds of tests/live/crowds.py: real clients that connect to a good server and, in turns or at once, to one whose chain
 is condemned. Only good connections are compared: from connect to answer, or the whole process where it makes but one.
 
+The two servers are processes of their own: what one has to do for a connection that breaks off does not hold up the other.
 Without the agent the condemned server itself ends each connection after the handshake, so that the client has the same to do
 on both sides; with --served it answers them instead. A hundred at once come in waves: if each that ends made room for the next, the
 good ones would take longer because the others are done sooner, whoever ends them.
@@ -83,17 +84,18 @@ class Visit:
         self.alone = case.kind == "alone"
         self.turns, self.used = [], []
         condemned, good = specs(env, self.crowd.serve, case.tls)
-        self.servers = crowds.Servers(env.host, [condemned, good, {**condemned, "resets": True}])
+        self.good = crowds.Servers(env.host, [good])
+        self.condemned = crowds.Servers(env.host, [condemned, {**condemned, "resets": True}])
 
     def run(self, count, alone, resets=False):
         """Seconds of each good connection, and how many condemned ones were served."""
-        condemned, good, resetting = self.servers.ports
-        condemned = resetting if resets else condemned
-        before = len(self.servers.report(good))
+        good, = self.good.ports
+        condemned = self.condemned.ports[resets]
+        before = len(self.good.report(good))
         outcome = self.crowd.run(self.env.host, self.env.trusting, good, 0 if alone else condemned, count)
         if outcome.failed:
             raise Failure(f"{len(outcome.failed)} good connections failed, the first: {outcome.failed[0]}")
-        times = outcome.times or [connection["asked"] for connection in self.servers.report(good)[before:]
+        times = outcome.times or [connection["asked"] for connection in self.good.report(good)[before:]
                                   if connection["asked"]]
         return times, outcome.served
 
@@ -164,7 +166,8 @@ class Visit:
 
     def close(self):
         """Forgets the children that have ended, too: thousands of them, whose ids the system gives to others in time."""
-        self.servers.close()
+        self.good.close()
+        self.condemned.close()
         self.env.host.children[:] = [child for child in self.env.host.children if not child.ended]
 
 
