@@ -238,18 +238,36 @@ static enum life member_life(struct catalog_file *file, bool *ret_replaced)
 	return !witness_stat(file, &there) ? LIFE_NONE : catalog_changed(file, &there) ? LIFE_CHANGED : LIFE_FOUND;
 }
 
-/* Each is looked at, so that what was written over is found. */
-static enum life attachment_life(struct attachment *attachment, bool *ret_replaced)
+/* Views that are copies by now (overlayfs copies what is written to), and so other files. */
+static void copies_leave(struct attachments *attachments, struct attachment *attachment, bool *ret_replaced)
 {
-	enum life life = LIFE_NONE;
+	for (struct catalog_file **link = &attachment->members, *file; (file = *link);) {
+		if (!file->view || member_life(file, ret_replaced) != LIFE_CHANGED) {
+			link = &file->member;
+			continue;
+		}
+		*link = file->member;
+		catalog_remove(attachments->catalog, file);
+		*ret_replaced = true;
+	}
+}
+
+/* Each is looked at, so that what was written over is found. */
+static enum life attachment_life(struct attachments *attachments, struct attachment *attachment, bool *ret_replaced)
+{
+	enum life own = LIFE_NONE, view = LIFE_NONE;
 
 	for (struct catalog_file *member = attachment->members; member; member = member->member) {
-		enum life its = member_life(member, ret_replaced);
+		enum life its = member_life(member, ret_replaced), *whose = member->view ? &view : &own;
 		member->met = its != LIFE_NONE;
-		if (its > life)
-			life = its;
+		if (its > *whose)
+			*whose = its;
 	}
-	return life;
+	if (own == LIFE_FOUND && view == LIFE_CHANGED) {
+		copies_leave(attachments, attachment, ret_replaced);
+		return own;
+	}
+	return own > view ? own : view;
 }
 
 static bool any_met(const struct attachment *attachment, bool views)
@@ -372,16 +390,17 @@ static void move(struct attachments *attachments, struct attachment *old)
 
 bool attachments_tidy(struct attachments *attachments, bool *ret_changed)
 {
-	bool any = false;
+	bool any;
 
 	*ret_changed = false;
 	for (struct attachment *attachment = attachments->first, *next; attachment; attachment = next) {
 		next = attachment->next;
-		if (attachment_life(attachment, ret_changed) != LIFE_CHANGED)
+		if (attachment_life(attachments, attachment, ret_changed) != LIFE_CHANGED)
 			continue;
 		detach(attachments, attachment);
-		any = *ret_changed = true;
+		*ret_changed = true;
 	}
+	any = *ret_changed;
 	search_lost(attachments);
 	for (struct attachment *attachment = attachments->first, *next; attachment; attachment = next) {
 		next = attachment->next;
