@@ -26,7 +26,7 @@ static __always_inline __s64 fd_of_call(void)
 	return (__s32)BPF_CORE_READ(call, FIRST_ARGUMENT);
 }
 
-/* In place, where there is an entry: to replace one costs three times as much. */
+/* In place, where there is an entry: to replace one takes a new one from the lists of the map, and puts the old one back. */
 static __always_inline void receiver_note(__u64 cookie, __u32 process)
 {
 	__u32 *known = bpf_map_lookup_elem(&receivers, &cookie);
