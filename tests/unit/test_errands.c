@@ -17,7 +17,7 @@
 #include "holder.h"
 #include "start_of.h"
 
-enum { WAIT_MS = 200, LIMIT_S = 60, SEND_BYTES = 4096, OUTCOMES = 256 };
+enum { WAIT_MS = 200, LIMIT_S = 60, SEND_BYTES = 4096, OUTCOMES = GATHER_MAX + 1 };
 
 struct held {
 	pid_t pid;
@@ -357,6 +357,26 @@ static void gathered(void **state)
 	}
 }
 
+/* So many are done; one more, and they are told of at once. */
+static void gathered_up_to_a_number(void **state)
+{
+	const struct record_id id = {.pid_tgid = 1, .ktime_ns = 2};
+	struct errand errand;
+	struct held held;
+
+	held_start(&held, false);
+	held_let_go(&held);
+	errand = condemned(&held, &id);
+	for (unsigned i = 0; i < GATHER_MAX; i++)
+		errands_begin(*state, &errand);
+	assert_false(workers_told(errands_workers(*state)));
+	errands_begin(*state, &errand);
+	while (!workers_told(errands_workers(*state)))
+		usleep(1000);
+	wait_told(*state, GATHER_MAX + 1);
+	held_end(&held);
+}
+
 /* Then the end of one that was late is not left to gather. */
 static void gathered_but_late(void **state)
 {
@@ -405,6 +425,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_process_is_ended_whatever_it_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(gathered, setup, teardown),
+		cmocka_unit_test_setup_teardown(gathered_up_to_a_number, setup, teardown),
 		cmocka_unit_test_setup_teardown(gathered_but_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(asked_meanwhile, setup, teardown),
 	};

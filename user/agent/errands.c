@@ -21,6 +21,7 @@ struct errands {
 	errand_told_fn told;
 	void *context;
 	struct errand *first; /* those under way */
+	unsigned gathered;    /* unhurried ones begun since outcomes were told */
 	struct whos whos;
 	int timer, poll;
 	uint64_t wakes_ns; /* the timer; 0: it does not */
@@ -159,6 +160,7 @@ static void tell_done(struct errands *errands)
 {
 	struct work *work;
 
+	errands->gathered = 0;
 	while ((work = workers_take(errands->workers))) {
 		struct errand *errand = (struct errand *)work, **at = &errands->first;
 
@@ -238,7 +240,9 @@ void errands_begin(struct errands *errands, const struct errand *what)
 	int err;
 
 	*errand = *what;
-	errand->work = (struct work){.run = errand_run, .owner = owner_of(what), .unhurried = what->cause == FOR_NOTICE};
+	errand->work = (struct work){.run = errand_run,
+				     .owner = owner_of(what),
+				     .unhurried = what->cause == FOR_NOTICE && errands->gathered++ < GATHER_MAX};
 	errand->message = (struct message){.tag = what->tag, .number = what->refused};
 	if (what->refused)
 		snprintf(errand->message.text, sizeof(errand->message.text), "%s", what->why_refused);

@@ -8,10 +8,13 @@
 #include "workers.h"
 
 enum {
-	ERRAND_WAIT_MS = 1000,    /* at most; beyond it the outcome is -EBUSY, and the errand goes on by itself */
-	ERRAND_WAIT_MIN_MS = 50,  /* what takes a moment has to be done by then, on a busy machine too */
-	ERRAND_UNHURRIED_MS = 16, /* of what the kernel condemned the judge hears at most that much later, of many at once */
-	LATE_MOST = 5,            /* waits: more than WORKERS_MAX late ones cost together: one, a half, a third … */
+	ERRAND_WAIT_MS = 1000,   /* at most; beyond it the outcome is -EBUSY, and the errand goes on by itself */
+	ERRAND_WAIT_MIN_MS = 50, /* what takes a moment has to be done by then, on a busy machine too */
+	/* Of what the kernel condemned the judge hears at most that much later, of so many at once. Meanwhile their records stay
+	 * in the ring. */
+	ERRAND_UNHURRIED_MS = 100,
+	GATHER_MAX = 256,
+	LATE_MOST = 5, /* waits: more than WORKERS_MAX late ones cost together: one, a half, a third … */
 };
 
 enum errand_for {
