@@ -181,7 +181,7 @@ static __always_inline void finished_record(const struct record_head *head, cons
 					    __u32 flags, bool keyed)
 {
 	struct record_verify *draft = verify_begin(head);
-	struct received received = {};
+	struct received received = received_snapshot();
 	struct verdict_keys keys = {};
 
 	if (!draft)
@@ -192,7 +192,6 @@ static __always_inline void finished_record(const struct record_head *head, cons
 		draft->bare = bare_kind(at, ssl, read_u64(ssl + at->ssl_session));
 	else
 		draft->error = read_u32(ssl + at->ssl_result);
-	received_snapshot(head->id.pid_tgid, &received);
 	ssl_read_facts(at, ssl, &received, draft);
 	host_read(at, read_u64(ssl + at->ssl_param), draft);
 	if (!(flags & VERIFY_BARE))

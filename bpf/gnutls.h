@@ -17,16 +17,25 @@ enum {
 	GNUTLS_CERTIFICATE_ERROR = -43, /* GNUTLS_E_CERTIFICATE_ERROR */
 };
 
-static __always_inline struct gnutls_call *gnutls_call_begin(__u64 thread)
+static __always_inline struct gnutls_call *gnutls_call_begin(void)
 {
-	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
+	struct thread *known = thread_get();
 
-	if (!call) {
-		struct gnutls_call fresh = {};
-		bpf_map_update_elem(&gnutls_calls, &thread, &fresh, BPF_ANY);
-		call = bpf_map_lookup_elem(&gnutls_calls, &thread);
-	}
-	return call;
+	return known ? &known->gnutls : 0;
+}
+
+/* That under way; NULL: none. */
+static __always_inline struct gnutls_call *gnutls_call_known(void)
+{
+	struct thread *known = thread_known();
+
+	return known && (known->gnutls.handshake || known->gnutls.verify) ? &known->gnutls : 0;
+}
+
+static __always_inline void gnutls_call_end(struct gnutls_call *call)
+{
+	call->handshake = 0;
+	call->verify = 0;
 }
 
 static __always_inline struct session_state *session_of(__u64 thread, __u64 session)
@@ -59,7 +68,7 @@ int gnutls_handshake_begin(struct pt_regs *ctx)
 
 	if (checked(ctx, CHECK_GNUTLS_HANDSHAKE))
 		return 0;
-	call = gnutls_call_begin(thread);
+	call = gnutls_call_begin();
 	if (!call)
 		return 0;
 	call->handshake = session;
@@ -246,7 +255,7 @@ static __always_inline void gnutls_unverified(struct pt_regs *ctx, const struct 
 {
 	__u8 kind = BARE_UNKNOWN;
 	bool bare = session_bare(at, session, &kind);
-	struct received received = {};
+	struct received received;
 	struct record_verify *draft;
 
 	if (bare) {
@@ -254,7 +263,7 @@ static __always_inline void gnutls_unverified(struct pt_regs *ctx, const struct 
 		if (!session_expects(at, session))
 			return;
 	}
-	received_snapshot(head->id.pid_tgid, &received);
+	received = received_snapshot();
 	draft = verify_begin(head);
 	if (!draft)
 		return;
@@ -272,7 +281,7 @@ static __always_inline void gnutls_unverified(struct pt_regs *ctx, const struct 
 static __always_inline int gnutls_handshake_return(struct pt_regs *ctx, bool keyed)
 {
 	__u64 thread = bpf_get_current_pid_tgid(), session, random;
-	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
+	struct gnutls_call *call = gnutls_call_known();
 	const struct gnutls_layout *at;
 	struct library_layout *layout;
 	struct session_state *state;
@@ -285,7 +294,7 @@ static __always_inline int gnutls_handshake_return(struct pt_regs *ctx, bool key
 		return 0;
 	}
 	session = call->handshake;
-	bpf_map_delete_elem(&gnutls_calls, &thread);
+	gnutls_call_end(call);
 	if ((int)PT_REGS_RC(ctx) != 0) /* again, interrupted, a warning, or failed */
 		return 0;
 	layout = layout_of(ctx, LIBRARY_GNUTLS, &head);
@@ -327,7 +336,7 @@ int gnutls_reauth_begin(struct pt_regs *ctx)
 
 	if (checked(ctx, CHECK_GNUTLS_REAUTH))
 		return 0;
-	call = gnutls_call_begin(bpf_get_current_pid_tgid());
+	call = gnutls_call_begin();
 	if (call)
 		call->handshake = PT_REGS_PARM1(ctx);
 	return 0;
@@ -336,7 +345,7 @@ int gnutls_reauth_begin(struct pt_regs *ctx)
 static __always_inline int gnutls_reauth_return(struct pt_regs *ctx, bool keyed)
 {
 	__u64 thread = bpf_get_current_pid_tgid(), session;
-	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
+	struct gnutls_call *call = gnutls_call_known();
 	const struct gnutls_layout *at;
 	struct library_layout *layout;
 	struct session_state *state;
@@ -345,7 +354,7 @@ static __always_inline int gnutls_reauth_return(struct pt_regs *ctx, bool keyed)
 	if (checked(ctx, 0) || !call || !call->handshake)
 		return 0;
 	session = call->handshake;
-	bpf_map_delete_elem(&gnutls_calls, &thread);
+	gnutls_call_end(call);
 	layout = layout_of(ctx, LIBRARY_GNUTLS, &head);
 	if ((int)PT_REGS_RC(ctx) != 0 || !layout)
 		return 0;
@@ -373,20 +382,18 @@ int gnutls_reauth_end_plain(struct pt_regs *ctx)
 SEC("uprobe")
 int gnutls_verify_begin(struct pt_regs *ctx)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
 	struct gnutls_call *call;
 
 	if (checked(ctx, CHECK_GNUTLS_VERIFY_PEERS))
 		return 0;
-	call = gnutls_call_begin(thread);
+	call = gnutls_call_begin();
 	if (!call)
 		return 0;
 	call->verify = PT_REGS_PARM1(ctx);
 	call->data = PT_REGS_PARM2(ctx);
 	call->elements = PT_REGS_PARM3(ctx);
 	call->status = PT_REGS_PARM4(ctx);
-	call->received = (struct received){};
-	received_snapshot(thread, &call->received);
+	call->received = received_snapshot();
 	return 0;
 }
 
@@ -423,7 +430,7 @@ static __always_inline bool gnutls_record(struct pt_regs *ctx, const struct reco
 static __always_inline int gnutls_verify_return(struct pt_regs *ctx, bool keyed)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
-	struct gnutls_call *call = bpf_map_lookup_elem(&gnutls_calls, &thread);
+	struct gnutls_call *call = gnutls_call_known();
 	struct library_layout *layout;
 	struct session_state *state;
 	struct record_head head;
@@ -441,7 +448,7 @@ static __always_inline int gnutls_verify_return(struct pt_regs *ctx, bool keyed)
 	if (call->handshake)
 		call->verify = 0;
 	else
-		bpf_map_delete_elem(&gnutls_calls, &thread);
+		gnutls_call_end(call);
 	return 0;
 }
 

@@ -11,8 +11,8 @@
 enum {
 	PARTS_MAX = 4096, /* hellos that left in part only; one more is not known */
 	PART_ROOM = 128,
-	HELLOS_MAX = 65536,    /* handshakes whose socket is known; beyond it the least recent is unknown */
-	RECEIVERS_MAX = 65536, /* sockets whose process is known; the same */
+	HELLOS_MAX = 65536,  /* handshakes whose socket is known; beyond it the least recent is unknown */
+	SOCKETS_MAX = 65536, /* sockets whose process is known; the same */
 	RANDOM_BYTES = 32,
 	RECORD_HANDSHAKE = 22, /* RFC 8446 5.1 */
 	RECORD_MAJOR = 3,
@@ -30,6 +30,8 @@ enum {
 	UDP_HEADER = 8,
 };
 
+#define SOCKET_ANOTHERS ((struct sock *)1)
+
 struct random {
 	__u64 words[RANDOM_BYTES / 8];
 };
@@ -46,13 +48,19 @@ struct {
 	__type(value, struct hello);
 } hellos SEC(".maps");
 
-/* Socket cookie → the process that received from it last. */
+/* Of a socket, while the gate is on. */
+struct tracked {
+	__u32 process; /* that received from it last; 0: none has */
+	__u32 greeted; /* it has sent a hello */
+};
+
+/* By the socket's cookie. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, RECEIVERS_MAX);
+	__uint(max_entries, SOCKETS_MAX);
 	__type(key, __u64);
-	__type(value, __u32);
-} receivers SEC(".maps");
+	__type(value, struct tracked);
+} sockets SEC(".maps");
 
 /* Where the payload of a packet is. */
 struct packet {
@@ -102,14 +110,6 @@ struct {
 	__type(value, struct hello_part);
 } hello_parts SEC(".maps");
 
-/* Sockets that have sent a hello: cookie → the beginning of the first one's random. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, HELLOS_MAX);
-	__type(key, __u64);
-	__type(value, __u64);
-} greeted SEC(".maps");
-
 static const struct hello_part part_blank;
 
 /* Of that many bytes, as far as they go. */
@@ -119,13 +119,33 @@ static __always_inline bool is_hello(const __u8 *bytes, __u32 count)
 	       (count <= HELLO_TYPE || bytes[HELLO_TYPE] == HELLO_CLIENT || bytes[HELLO_TYPE] == HELLO_SERVER);
 }
 
+/* Adds what is new to what is known of a socket: each its own member, for the other may be written meanwhile. False: it cannot be
+ * kept. */
+static __always_inline bool socket_track(__u64 cookie, const struct tracked *new)
+{
+	struct tracked *known = bpf_map_lookup_elem(&sockets, &cookie);
+
+	if (!known) {
+		if (!bpf_map_update_elem(&sockets, &cookie, new, BPF_NOEXIST))
+			return true;
+		known = bpf_map_lookup_elem(&sockets, &cookie);
+		if (!known)
+			return false;
+	}
+	if (new->process)
+		known->process = new->process;
+	if (new->greeted)
+		known->greeted = true;
+	return true;
+}
+
 static __always_inline void hello_keep(struct __sk_buff *skb, const struct random *random)
 {
 	struct hello hello = {.sk = (__u64)skb->sk, .cookie = bpf_get_socket_cookie(skb)};
-	__u64 first = random->words[0];
+	struct tracked greeted = {.greeted = true};
 
 	bpf_map_update_elem(&hellos, random, &hello, BPF_NOEXIST);
-	bpf_map_update_elem(&greeted, &hello.cookie, &first, BPF_NOEXIST);
+	socket_track(hello.cookie, &greeted);
 }
 
 /* More of a hello that left in part, or the first part of one. */
@@ -203,11 +223,12 @@ static __always_inline void hello_note(struct __sk_buff *skb, const struct packe
 	}
 }
 
-/* The socket that sent the hello whose random is at that address of the process; NULL: none did, or the process never received
- * from it. */
+/* The socket that sent the hello whose random is at that address of the process. NULL: none did. SOCKET_ANOTHERS: it is gone,
+ * or the process never received from it. */
 static __noinline struct sock *socket_of_random(__u64 address)
 {
-	__u32 process = bpf_get_current_pid_tgid() >> 32, *receiver;
+	__u32 process = bpf_get_current_pid_tgid() >> 32;
+	struct tracked *socket;
 	struct random random;
 	struct hello *hello;
 	struct sock *sk;
@@ -217,10 +238,11 @@ static __noinline struct sock *socket_of_random(__u64 address)
 	hello = bpf_map_lookup_elem(&hellos, &random);
 	if (!hello)
 		return 0;
-	receiver = bpf_map_lookup_elem(&receivers, &hello->cookie);
+	socket = bpf_map_lookup_elem(&sockets, &hello->cookie);
 	sk = (void *)hello->sk;
-	if (!receiver || *receiver != process || (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) != hello->cookie)
-		return 0;
+	if (!socket || socket->process != process ||
+	    (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) != hello->cookie)
+		return SOCKET_ANOTHERS;
 	return sk;
 }
 

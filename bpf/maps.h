@@ -4,44 +4,9 @@
 #define MAPS_H
 
 enum {
-	CALL_DEPTH = 4,       /* nested verifications of a thread (CRL paths); a deeper one is lost_call */
-	THREADS_MAX = 65536,  /* threads whose last socket is remembered; beyond it the least recent goes */
-	CALLS_MAX = 16384,    /* verifications under way at once; beyond it the least recent becomes lost_call */
 	SESSIONS_MAX = 16384, /* GnuTLS sessions remembered; the least recent beyond it may be told of twice */
 	DRAFTS_MAX = 1024,    /* records being made at once; beyond it lost_verify */
 	RING_BYTES = 16 << 20,
-};
-
-/* The TCP socket from which a thread last took data. sk is only compared and read with checks: it may be gone. */
-struct received {
-	__u64 sk;
-	__u64 cookie;
-	__u64 ktime_ns;
-	__s64 fd; /* that it read from, if it can be told; -1 */
-};
-
-struct openssl_frame {
-	__u64 store_ctx;
-	__u64 sp;                 /* tells frames that were left by longjmp or an exception */
-	struct received received; /* as it was when this one began: an OCSP fetch inside must not count */
-};
-
-/* Verifications of one thread that have not returned. */
-struct openssl_call {
-	__u32 depth;
-	__u32 pad;
-	struct openssl_frame frame[CALL_DEPTH];
-};
-
-/* What a thread is doing inside GnuTLS. */
-struct gnutls_call {
-	struct received received;
-	__u64 handshake; /* session of the handshake under way, or 0 */
-	__u64 verify;    /* session of the verification under way, or 0 */
-	__u64 data;      /* gnutls_typed_vdata_st *, what is to be checked */
-	__u64 status;    /* unsigned int * */
-	__u32 elements;
-	__u32 pad;
 };
 
 struct session_key {
@@ -71,27 +36,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct library_layout);
 } layouts SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, THREADS_MAX);
-	__type(key, __u64);
-	__type(value, struct received);
-} last_received SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, CALLS_MAX);
-	__type(key, __u64);
-	__type(value, struct openssl_call);
-} openssl_calls SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, CALLS_MAX);
-	__type(key, __u64);
-	__type(value, struct gnutls_call);
-} gnutls_calls SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

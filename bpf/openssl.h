@@ -31,18 +31,16 @@ struct {
 SEC("uprobe")
 int openssl_verify(struct pt_regs *ctx)
 {
-	__u64 thread = bpf_get_current_pid_tgid(), sp = PT_REGS_SP(ctx);
-	struct openssl_call *call = bpf_map_lookup_elem(&openssl_calls, &thread);
+	__u64 sp = PT_REGS_SP(ctx);
+	struct openssl_call *call;
+	struct thread *thread;
 
 	if (checked(ctx, CHECK_X509_VERIFY_CERT))
 		return 0;
-	if (!call) {
-		struct openssl_call fresh = {};
-		bpf_map_update_elem(&openssl_calls, &thread, &fresh, BPF_ANY);
-		call = bpf_map_lookup_elem(&openssl_calls, &thread);
-		if (!call)
-			return 0;
-	}
+	thread = thread_get();
+	if (!thread)
+		return 0;
+	call = &thread->openssl;
 	/* The stack grows down: a frame at or below this call's stack pointer was left without returning. */
 	for (int i = 0; i < CALL_DEPTH; i++) {
 		__u32 top = call->depth - 1;
@@ -56,8 +54,7 @@ int openssl_verify(struct pt_regs *ctx)
 		struct openssl_frame *frame = &call->frame[depth];
 		frame->store_ctx = PT_REGS_PARM1(ctx);
 		frame->sp = sp;
-		frame->received = (struct received){};
-		received_snapshot(thread, &frame->received);
+		frame->received = thread->received;
 	}
 	call->depth = depth + 1;
 	return 0;
@@ -376,12 +373,11 @@ static __always_inline void told_note(const struct openssl_layout *at, __u64 thr
 
 static __always_inline int openssl_return(struct pt_regs *ctx, bool keyed)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct openssl_call *call = bpf_map_lookup_elem(&openssl_calls, &thread);
+	struct thread *thread = thread_known();
 	struct library_layout *layout;
 	struct received received = {};
 	struct record_head head;
-	__u64 store_ctx = call ? call_pop(call, PT_REGS_SP(ctx), &received) : 0, ssl;
+	__u64 store_ctx = thread ? call_pop(&thread->openssl, PT_REGS_SP(ctx), &received) : 0, ssl;
 
 	if (checked(ctx, 0))
 		return 0;
@@ -389,8 +385,6 @@ static __always_inline int openssl_return(struct pt_regs *ctx, bool keyed)
 		COUNT(lost_call);
 		return 0;
 	}
-	if (call->depth == 0)
-		bpf_map_delete_elem(&openssl_calls, &thread);
 	layout = layout_of(ctx, LIBRARY_OPENSSL, &head);
 	if (!layout)
 		return 0;
@@ -399,7 +393,7 @@ static __always_inline int openssl_return(struct pt_regs *ctx, bool keyed)
 		COUNT(not_tls);
 		return 0;
 	}
-	told_note(&layout->openssl, thread, ssl);
+	told_note(&layout->openssl, head.id.pid_tgid, ssl);
 	openssl_record(ctx, &head, &layout->openssl, store_ctx, ssl, &received, keyed);
 	return 0;
 }

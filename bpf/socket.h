@@ -1,10 +1,9 @@
 /* From a verification to the socket, and what names it: its cookie.
  *
  * Where the library reads from a descriptor itself, that decides. Otherwise, while the gate is on, the hello of the
- * handshake does (hello.h). Otherwise it is the socket that the thread took data from last: tcp_rcv_space_adjust fires in
- * the receiver's context each time data was copied to it, and has the socket. That can be wrong, and so it counts only if no
- * other hello is known to have gone over it. UDP sockets only count if they are connected: one without a peer may serve
- * many. */
+ * handshake does (hello.h). Otherwise it is the socket that the thread took data from last, which a tracepoint tells. That can
+ * be wrong, and so it counts only if no other hello is known to have gone over it. UDP sockets only count if they are connected:
+ * one without a peer may serve many. */
 #ifndef SOCKET_H
 #define SOCKET_H
 
@@ -26,64 +25,66 @@ static __always_inline __s64 fd_of_call(void)
 	return (__s32)BPF_CORE_READ(call, FIRST_ARGUMENT);
 }
 
-/* In place, where there is an entry: to replace one takes a new one from the lists of the map, and puts the old one back. */
-static __always_inline void receiver_note(__u64 cookie, __u32 process)
+/* sk: a TCP socket, from which the current thread has taken data. */
+static __always_inline void received_note(struct sock *sk)
 {
-	__u32 *known = bpf_map_lookup_elem(&receivers, &cookie);
+	struct thread *thread = thread_get();
+	struct tracked receiver = {};
+	struct received *last;
 
-	if (known)
-		*known = process;
-	else
-		bpf_map_update_elem(&receivers, &cookie, &process, BPF_ANY);
-}
-
-SEC("tp_btf/tcp_rcv_space_adjust")
-int BPF_PROG(socket_received, struct sock *sk)
-{
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct received *known = bpf_map_lookup_elem(&last_received, &thread);
-	__u64 now = bpf_ktime_get_ns();
-
+	if (!thread)
+		return;
+	last = &thread->received;
+	last->ktime_ns = bpf_ktime_get_ns();
 	/* An address can be that of a new socket: the cookie tells. */
-	if (known && known->sk == (__u64)sk && known->cookie == (__u64)sk->__sk_common.skc_cookie.counter) {
-		known->ktime_ns = now;
-		return 0;
-	}
-	struct received received = {.sk = (__u64)sk, .ktime_ns = now, .fd = fd_of_call()};
-	received.cookie = can_make_cookie ? bpf_get_socket_cookie(sk) : (__u64)sk->__sk_common.skc_cookie.counter;
-	/* The thread itself is all that reads it. */
-	if (known)
-		*known = received;
-	else
-		bpf_map_update_elem(&last_received, &thread, &received, BPF_ANY);
-	if (gate.on)
-		receiver_note(received.cookie, thread >> 32);
-	return 0;
+	if (last->sk == (__u64)sk && last->cookie == (__u64)sk->__sk_common.skc_cookie.counter && (last->noted || !gate.on))
+		return;
+	last->sk = (__u64)sk;
+	last->cookie = can_make_cookie ? bpf_get_socket_cookie(sk) : (__u64)sk->__sk_common.skc_cookie.counter;
+	last->fd = fd_of_call();
+	last->noted = false;
+	if (!gate.on)
+		return;
+	receiver.process = bpf_get_current_pid_tgid() >> 32;
+	last->noted = socket_track(last->cookie, &receiver);
 }
 
-/* Data that came another way (a Unix socket, UDP) is not the last TCP socket's. Kernels from 6.3 on tell of it. */
-SEC("tp_btf/sock_recv_length")
-int BPF_PROG(socket_received_other, struct sock *sk, int got)
+/* What came another way (a Unix socket, UDP) is not the last TCP socket's. */
+static __always_inline void received_other(struct sock *sk, bool inet)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	__u16 family = sk->__sk_common.skc_family;
+	struct thread *thread = thread_known();
 
-	bool inet = family == INET || family == INET6;
-
-	if (got <= 0 || (inet && sk->sk_protocol == PROTOCOL_TCP))
-		return 0;
-	bpf_map_delete_elem(&last_received, &thread);
+	if (thread) {
+		thread->received.sk = 0;
+		thread->received.cookie = 0;
+	}
 	/* DTLS: so that the verification, which cannot make one, finds it. */
 	if (inet && sk->sk_protocol == PROTOCOL_UDP && sk->__sk_common.skc_dport && !sk->__sk_common.skc_cookie.counter)
 		bpf_get_socket_cookie(sk);
+}
+
+/* Kernels from 6.3 on have one tracepoint for all that is received. */
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(socket_received, struct sock *sk, int got)
+{
+	__u16 family = sk->__sk_common.skc_family;
+	bool inet = family == INET || family == INET6;
+
+	if (got <= 0)
+		return 0;
+	if (inet && sk->sk_protocol == PROTOCOL_TCP)
+		received_note(sk);
+	else
+		received_other(sk, inet);
 	return 0;
 }
 
-static __always_inline void received_snapshot(__u64 thread, struct received *ret)
+/* Earlier ones: in the receiver's context each time data was copied to it. */
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(socket_received_tcp, struct sock *sk)
 {
-	struct received *known = bpf_map_lookup_elem(&last_received, &thread);
-	if (known)
-		*ret = *known;
+	received_note(sk);
+	return 0;
 }
 
 static __always_inline struct sock *socket_of_fd(int fd)
@@ -142,6 +143,7 @@ struct handshake {
 static __noinline int socket_find(const struct handshake *handshake, struct record_socket *ret)
 {
 	const struct received *received = handshake->received;
+	const struct tracked *known;
 	struct sock *sk;
 
 	ret->fd = -1;
@@ -156,13 +158,14 @@ static __noinline int socket_find(const struct handshake *handshake, struct reco
 	if (gate.on && handshake->random) {
 		__u64 cookie = received->cookie;
 		sk = socket_of_random(handshake->random);
-		if (sk && socket_describe(sk, ret)) {
+		if (sk && sk != SOCKET_ANOTHERS && socket_describe(sk, ret)) {
 			ret->how = SOCKET_HELLO;
 			ret->fd = cookie == ret->cookie ? received->fd : -1;
 		}
 		/* The hello was not seen: it began before the gate was on, or behind something else. But a socket that has
 		 * sent another one is another handshake's. */
-		if (ret->how || bpf_map_lookup_elem(&greeted, &cookie))
+		known = bpf_map_lookup_elem(&sockets, &cookie);
+		if (sk || (known && known->greeted))
 			return ret->how;
 	}
 	sk = (void *)received->sk;

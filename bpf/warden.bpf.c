@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* The kernel half of tlswarden:
  *
- *   tcp_rcv_space_adjust ──→ last_received (thread → socket)
+ *   sock_recv_length ──→ tasks (thread → socket)
  *                                 │
  *   X509_verify_cert ─────────────┤              ┌──→ ring (record_verify, record_cert) ──→ the judge
  *   gnutls_handshake, verify ─────┴─→ verdicts? ─┼──→ pending ──→ egress of packets (gate.h)
@@ -33,6 +33,9 @@ const volatile int fixed_library = -1;
 /* Kernels before 5.12 do not let a tracepoint make a socket's cookie: only sockets that have one already are known then. */
 const volatile bool can_make_cookie = true;
 
+/* See thread.h. */
+const volatile bool can_keep_with_task = true;
+
 /* bpf_task_pt_regs (5.15), and a return probe that may write the register of the result. */
 const volatile bool can_read_registers = true;
 const volatile bool can_reject = true;
@@ -43,6 +46,7 @@ static __always_inline __u32 library_of(void *ctx)
 }
 
 #include "checked.h"
+#include "thread.h"
 #include "hello.h"
 #include "socket.h"
 #include "chain.h"

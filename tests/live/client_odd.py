@@ -3,7 +3,8 @@
 A TLS handshake over memory BIOs in a thread that has just read from an innocent TCP connection: `unix` over a socket pair;
 `wrapped` the same, but the library reads from the descriptor itself; `dtls` over UDP, with OpenSSL's own datagram BIO, to
 the server on port FORGED; `nested` over TCP to that port, within the verification callback of a handshake with the server
-on PORT. Prints what became of the innocent connection.
+on PORT; `left` over TCP to port FORGED, whose answer is only looked at when its socket is closed and the innocent one was
+read from once more. Prints what became of the innocent connection.
 """
 import ctypes
 import socket
@@ -91,6 +92,27 @@ def over_udp(ca, port):
         print("the DTLS handshake failed", file=sys.stderr)
 
 
+def left(ca, forged, near, far):
+    with socket.create_connection(("127.0.0.1", forged)) as sock:
+        ssl_object = session("TLS_client_method", ca)
+        incoming, outgoing = (call(libcrypto, "BIO_new", call(libcrypto, "BIO_s_mem")) for _ in range(2))
+        libssl.SSL_set_bio(ssl_object, incoming, outgoing)
+        libssl.SSL_do_handshake(ssl_object)
+        room = ctypes.create_string_buffer(ROOM)
+        pending = libcrypto.BIO_read(outgoing, room, ROOM)
+        sock.sendall(room.raw[:pending])
+        sock.settimeout(0.5)
+        try:
+            while data := sock.recv(ROOM):
+                libcrypto.BIO_write(incoming, data, len(data))
+        except TimeoutError:    # that was all
+            pass
+    time.sleep(0.5)     # its memory has been given back
+    far.sendall(b"x")
+    near.recv(1)
+    libssl.SSL_do_handshake(ssl_object)
+
+
 def nested(ca, port, forged):
     fetched = []
 
@@ -114,6 +136,8 @@ def main(kind, ca, port, forged, *files):
         over_unix(ca, *files, kind == "wrapped")
     elif kind == "dtls":
         over_udp(ca, int(forged))
+    elif kind == "left":
+        left(ca, int(forged), near, far)
     else:
         connections = nested(ca, int(port), int(forged))
         near, far = connections[0], None

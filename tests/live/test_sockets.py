@@ -70,6 +70,17 @@ def test_udp_is_not_the_last_tcp_socket(env):
     check_violation(event, "localhost-issuer", "killed")
 
 
+def test_socket_that_was_closed_before_its_verification(env):
+    """What was received over it is verified when the thread has read from another connection since. Its memory may be another
+    socket's by then."""
+    agent = env.agent("enforce")
+    server = env.watch(clients.BY_NAME["curl"].server(env.fixtures, "forged-leaf", delay=servers.PATIENCE))
+    odd(env, "left", forged=server.port)
+    (event,) = of_process(agent, "python3")
+    check(get(event, "destination.port") in (None, server.port), f"it is taken for another: {get(event, 'destination')}")
+    check_violation(event, "localhost-issuer", "failed")
+
+
 def test_connection_within_a_verification(env):
     """A verify callback that fetches something over TLS: each of the two connections is judged for itself."""
     agent = env.agent("enforce")

@@ -79,8 +79,8 @@ static int trackers_attach(const struct probes *probes)
 		struct bpf_link **link;
 		bool wanted;
 	} table[] = {
-		{skel->progs.socket_received, &skel->links.socket_received, true},
-		{skel->progs.socket_received_other, &skel->links.socket_received_other, probes->kernel.other_data},
+		{skel->progs.socket_received, &skel->links.socket_received, probes->kernel.receipts},
+		{skel->progs.socket_received_tcp, &skel->links.socket_received_tcp, !probes->kernel.receipts},
 		{skel->progs.socket_closed, &skel->links.socket_closed, true},
 	};
 

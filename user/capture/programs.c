@@ -46,6 +46,9 @@ static bool has_tracepoint(const char *type)
 	return found;
 }
 
+/* It came with 6.2, as what thread.h asks of task storage did; Debian 12's headers do not have it. */
+#define CGRP_STORAGE_GET ((enum bpf_func_id)210)
+
 static bool has_helper(enum bpf_func_id helper)
 {
 	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, helper, NULL) == 1;
@@ -58,7 +61,8 @@ void kernel_ask(struct kernel_abilities *ret)
 	ret->loop = has_helper(BPF_FUNC_loop);
 	ret->registers = has_helper(BPF_FUNC_task_pt_regs);
 	ret->reject = uprobe_may_write();
-	ret->other_data = has_tracepoint("btf_trace_sock_recv_length");
+	ret->receipts = has_tracepoint("btf_trace_sock_recv_length");
+	ret->task_storage = has_helper(CGRP_STORAGE_GET);
 	ret->multi = ret->cookies && uprobe_multi_works(false);
 	ret->multi_write = ret->multi && ret->reject && uprobe_multi_works(true);
 	ret->sessions = ret->multi && ret->loop && session_program_works(&ret->functions);
@@ -72,7 +76,7 @@ static int maps_share(const struct warden_bpf *from, struct warden_bpf *skel)
 
 	bpf_object__for_each_map(map, skel->obj)
 	{
-		if (map == skel->maps.rodata)
+		if (map == skel->maps.rodata || !bpf_map__autocreate(map))
 			continue;
 		shared = bpf_object__find_map_by_name(from->obj, bpf_map__name(map));
 		err = shared ? bpf_map__reuse_fd(map, bpf_map__fd(shared)) : -ENOENT;
@@ -128,8 +132,8 @@ static int programs_choose(const struct kernel_abilities *kernel, struct warden_
 		form_choose(kernel, skel, program);
 		attachment_choose(kernel, program);
 	}
-	bpf_program__set_autoload(skel->progs.socket_received, first);
-	bpf_program__set_autoload(skel->progs.socket_received_other, first && kernel->other_data);
+	bpf_program__set_autoload(skel->progs.socket_received, first && kernel->receipts);
+	bpf_program__set_autoload(skel->progs.socket_received_tcp, first && !kernel->receipts);
 	bpf_program__set_autoload(skel->progs.socket_closed, first);
 	bpf_program__set_autoload(skel->progs.gate_egress, first);
 	return sessions_choose(kernel, skel);
@@ -146,8 +150,11 @@ static int programs_try(const struct kernel_abilities *kernel, const struct ward
 	libbpf_said[0] = '\0';
 	skel->rodata->fixed_library = kernel->cookies ? -1 : (int)slot;
 	skel->rodata->can_make_cookie = can_make_cookie;
+	skel->rodata->can_keep_with_task = kernel->task_storage;
 	skel->rodata->can_read_registers = kernel->registers;
 	skel->rodata->can_reject = kernel->reject;
+	bpf_map__set_autocreate(skel->maps.tasks, kernel->task_storage);
+	bpf_map__set_autocreate(skel->maps.threads, !kernel->task_storage);
 	err = programs_choose(kernel, skel, !first);
 	if (!err && first) {
 		err = maps_share(first, skel);

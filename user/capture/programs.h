@@ -11,14 +11,15 @@ struct warden_bpf;
 
 /* What this kernel can do. */
 struct kernel_abilities {
-	bool cookies;     /* a probe tells its program which library it sits in (5.15) */
-	bool other_data;  /* the tracepoint sock_recv_length (6.3) */
-	bool loop;        /* bpf_loop (5.17): keys can be made */
-	bool registers;   /* bpf_task_pt_regs (5.15) */
-	bool reject;      /* a probe may write a function's result */
-	bool multi;       /* uprobes by multi links (6.6) */
-	bool multi_write; /* … also of programs that write a result */
-	bool sessions;    /* one program at both ends of a call (6.13), by these: */
+	bool cookies;      /* a probe tells its program which library it sits in (5.15) */
+	bool receipts;     /* the tracepoint sock_recv_length (6.3) */
+	bool task_storage; /* whose look-ups do not fail (6.2) */
+	bool loop;         /* bpf_loop (5.17): keys can be made */
+	bool registers;    /* bpf_task_pt_regs (5.15) */
+	bool reject;       /* a probe may write a function's result */
+	bool multi;        /* uprobes by multi links (6.6) */
+	bool multi_write;  /* … also of programs that write a result */
+	bool sessions;     /* one program at both ends of a call (6.13), by these: */
 	struct session_functions functions;
 };
 
