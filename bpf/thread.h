@@ -1,13 +1,13 @@
 /* What is kept of a thread: the socket it took data from last, and the calls it is in.
  *
  * With the task itself, where the kernel can: quicker than a map of all threads, and it ends with the thread. Before 6.2 what
- * is kept there may not be found while another program on the same processor is interrupted in looking for its own. */
+ * is kept there may not be found while another program on the same processor is interrupted in looking for its own. And the
+ * kernel may refuse it: 7.2 always does on a processor without cmpxchg16b. So there is a map, too. */
 #ifndef THREAD_H
 #define THREAD_H
 
 enum {
-	CALL_DEPTH = 4,      /* nested verifications of a thread (CRL paths); a deeper one is lost_call */
-	THREADS_MAX = 32768, /* of the map; beyond it the least recent is forgotten, and its calls become lost_call */
+	CALL_DEPTH = 4, /* nested verifications of a thread (CRL paths); a deeper one is lost_call */
 };
 
 /* The TCP socket from which a thread last took data. sk is only compared and read with checks: it may be gone. */
@@ -56,13 +56,15 @@ struct {
 	__type(value, struct thread);
 } tasks SEC(".maps");
 
-/* Where the kernel cannot. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, THREADS_MAX);
+	__uint(max_entries, THREAD_STATES_MAX); /* or THREAD_STATES_SPARE: the agent sets it */
 	__type(key, __u64);
 	__type(value, struct thread);
 } threads SEC(".maps");
+
+/* There are some in that map. */
+bool threads_in_map;
 
 /* Too large for the stack, and a map's value must come from somewhere. */
 static const struct thread thread_blank;
@@ -70,28 +72,31 @@ static const struct thread thread_blank;
 /* What is known of the current one; NULL: nothing. */
 static __always_inline struct thread *thread_known(void)
 {
+	struct thread *known = 0;
 	__u64 number;
 
 	if (can_keep_with_task)
-		return bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+		known = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+	if (known || !*(volatile bool *)&threads_in_map)
+		return known;
 	number = bpf_get_current_pid_tgid();
 	return bpf_map_lookup_elem(&threads, &number);
 }
 
-/* Likewise, made if there is nothing; NULL: there is no memory. */
+/* Likewise, made if there is nothing; NULL: it cannot be kept. */
 static __always_inline struct thread *thread_get(void)
 {
-	struct thread *known;
+	struct thread *known = thread_known();
 	__u64 number;
 
-	if (can_keep_with_task)
-		return bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	known = thread_known();
+	if (!known && can_keep_with_task)
+		known = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (known)
 		return known;
 	number = bpf_get_current_pid_tgid();
+	*(volatile bool *)&threads_in_map = true;
 	bpf_map_update_elem(&threads, &number, &thread_blank, BPF_ANY);
-	return thread_known();
+	return bpf_map_lookup_elem(&threads, &number);
 }
 
 static __always_inline struct received received_snapshot(void)

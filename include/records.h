@@ -19,6 +19,9 @@ enum {
 	TBS_MAX = 32768, /* to-be-signed part, or a whole DER certificate; longer: copied not at all, VERIFY_TRUNCATED */
 	SIGNATURE_MAX = 8192, /* the signature's bytes: ML-DSA-87 has 4627, RSA-16384 has 2048 */
 	LIBRARIES_MAX = 1024, /* slots of the layout map; beyond it a library is reported as unsupported */
+	THREAD_STATES_MAX =
+		32768, /* threads of which something is known; the least recent beyond it is forgotten: lost.calls */
+	THREAD_STATES_SPARE = 4096, /* the same, of those that the kernel would not keep with their task, where it can */
 };
 
 enum record_tag { RECORD_CERT = 1, RECORD_VERIFY = 2, RECORD_CLOSED = 3, RECORD_HELD = 4 };

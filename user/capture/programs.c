@@ -154,11 +154,11 @@ static int programs_try(const struct kernel_abilities *kernel, const struct ward
 	skel->rodata->can_read_registers = kernel->registers;
 	skel->rodata->can_reject = kernel->reject;
 	bpf_map__set_autocreate(skel->maps.tasks, kernel->task_storage);
-	bpf_map__set_autocreate(skel->maps.threads, !kernel->task_storage);
 	err = programs_choose(kernel, skel, !first);
 	if (!err && first) {
 		err = maps_share(first, skel);
 	} else if (!err) {
+		bpf_map__set_max_entries(skel->maps.threads, kernel->task_storage ? THREAD_STATES_SPARE : THREAD_STATES_MAX);
 		bpf_map__set_max_entries(skel->maps.pending, gate_max);
 		err = bpf_map__set_max_entries(skel->maps.released, gate_max);
 	}
