@@ -25,28 +25,41 @@ static __always_inline __s64 fd_of_call(void)
 	return (__s32)BPF_CORE_READ(call, FIRST_ARGUMENT);
 }
 
+static __always_inline __u64 cookie_of(struct sock *sk)
+{
+	return can_make_cookie ? bpf_get_socket_cookie(sk) : (__u64)sk->__sk_common.skc_cookie.counter;
+}
+
+/* Is it the one it was? An address can be that of a new socket: the cookie tells. */
+static __always_inline bool is_last(const struct received *last, const struct sock *sk)
+{
+	return last->sk == (__u64)sk && last->cookie == (__u64)sk->__sk_common.skc_cookie.counter &&
+	       (last->noted || !gate.on);
+}
+
+static __always_inline bool receiver_track(__u64 cookie)
+{
+	struct tracked receiver = {.process = bpf_get_current_pid_tgid() >> 32};
+
+	return socket_track(cookie, &receiver);
+}
+
 /* sk: a TCP socket, from which the current thread has taken data. */
 static __always_inline void received_note(struct sock *sk)
 {
 	struct thread *thread = thread_get();
-	struct tracked receiver = {};
 	struct received *last;
 
 	if (!thread)
 		return;
 	last = &thread->received;
 	last->ktime_ns = bpf_ktime_get_ns();
-	/* An address can be that of a new socket: the cookie tells. */
-	if (last->sk == (__u64)sk && last->cookie == (__u64)sk->__sk_common.skc_cookie.counter && (last->noted || !gate.on))
+	if (is_last(last, sk))
 		return;
 	last->sk = (__u64)sk;
-	last->cookie = can_make_cookie ? bpf_get_socket_cookie(sk) : (__u64)sk->__sk_common.skc_cookie.counter;
+	last->cookie = cookie_of(sk);
 	last->fd = fd_of_call();
-	last->noted = false;
-	if (!gate.on)
-		return;
-	receiver.process = bpf_get_current_pid_tgid() >> 32;
-	last->noted = socket_track(last->cookie, &receiver);
+	last->noted = gate.on && receiver_track(last->cookie);
 }
 
 /* What came another way (a Unix socket, UDP) is not the last TCP socket's. */
@@ -63,7 +76,7 @@ static __always_inline void received_other(struct sock *sk, bool inet)
 		bpf_get_socket_cookie(sk);
 }
 
-/* Kernels from 6.3 on have one tracepoint for all that is received. */
+/* From 6.3 on: whatever recv and read bring. */
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(socket_received, struct sock *sk, int got)
 {
@@ -79,11 +92,20 @@ int BPF_PROG(socket_received, struct sock *sk, int got)
 	return 0;
 }
 
-/* Earlier ones: in the receiver's context each time data was copied to it. */
+/* Whatever TCP hands out: splice's too, and what the kernel takes for itself, on whose thread ever. So where the other one is, this
+ * only says whose process it was, which counts for nobody who does not know the hello. */
 SEC("tp_btf/tcp_rcv_space_adjust")
-int BPF_PROG(socket_received_tcp, struct sock *sk)
+int BPF_PROG(socket_taken, struct sock *sk)
 {
-	received_note(sk);
+	struct thread *thread;
+
+	if (!can_tell_receipts || !gate.on) {
+		received_note(sk);
+		return 0;
+	}
+	thread = thread_known();
+	if (!thread || !is_last(&thread->received, sk))
+		receiver_track(cookie_of(sk));
 	return 0;
 }
 

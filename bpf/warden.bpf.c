@@ -33,6 +33,9 @@ const volatile int fixed_library = -1;
 /* Kernels before 5.12 do not let a tracepoint make a socket's cookie: only sockets that have one already are known then. */
 const volatile bool can_make_cookie = true;
 
+/* There is a tracepoint for whatever is received (6.3). */
+const volatile bool can_tell_receipts = true;
+
 /* See thread.h. */
 const volatile bool can_keep_with_task = true;
 

@@ -3,10 +3,11 @@
 A TLS handshake over memory BIOs in a thread that has just read from an innocent TCP connection: `unix` over a socket pair;
 `wrapped` the same, but the library reads from the descriptor itself; `dtls` over UDP, with OpenSSL's own datagram BIO, to
 the server on port FORGED; `nested` over TCP to that port, within the verification callback of a handshake with the server
-on PORT; `left` over TCP to port FORGED, whose answer is only looked at when its socket is closed and the innocent one was
+on PORT; `spliced` over TCP to port FORGED, through a pipe; `left` over TCP to port FORGED, whose answer is only looked at when its socket is closed and the innocent one was
 read from once more. Prints what became of the innocent connection.
 """
 import ctypes
+import os
 import socket
 import ssl
 import sys
@@ -38,7 +39,7 @@ def session(method, ca, callback=None):
     return ssl_object
 
 
-def shake_hands(sock, ca, callback=None):
+def shake_hands(sock, ca, callback=None, receive=None):
     """Over memory BIOs, as asyncio does."""
     ssl_object = session("TLS_client_method", ca, callback)
     incoming, outgoing = (call(libcrypto, "BIO_new", call(libcrypto, "BIO_s_mem")) for _ in range(2))
@@ -53,7 +54,7 @@ def shake_hands(sock, ca, callback=None):
             return
         if libssl.SSL_get_error(ssl_object, result) != SSL_ERROR_WANT_READ:
             sys.exit("the handshake failed")
-        data = sock.recv(ROOM)
+        data = receive() if receive else sock.recv(ROOM)
         if not data:
             sys.exit("the server closed the connection")
         libcrypto.BIO_write(incoming, data, len(data))
@@ -90,6 +91,18 @@ def over_udp(ca, port):
     libssl.SSL_set_bio(ssl_object, bio, bio)
     if libssl.SSL_do_handshake(ssl_object) != 1:
         print("the DTLS handshake failed", file=sys.stderr)
+
+
+def spliced(ca, forged):
+    with socket.create_connection(("127.0.0.1", forged)) as sock:
+        drain, fill = os.pipe()
+
+        def receive():
+            os.splice(sock.fileno(), fill, ROOM)
+            return os.read(drain, ROOM)
+
+        shake_hands(sock, ca, receive=receive)
+        time.sleep(0.5)
 
 
 def left(ca, forged, near, far):
@@ -136,6 +149,8 @@ def main(kind, ca, port, forged, *files):
         over_unix(ca, *files, kind == "wrapped")
     elif kind == "dtls":
         over_udp(ca, int(forged))
+    elif kind == "spliced":
+        spliced(ca, int(forged))
     elif kind == "left":
         left(ca, int(forged), near, far)
     else:

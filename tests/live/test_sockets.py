@@ -81,6 +81,16 @@ def test_socket_that_was_closed_before_its_verification(env):
     check_violation(event, "localhost-issuer", "failed")
 
 
+def test_data_that_comes_through_a_pipe(env):
+    """splice: nobody calls recv. The hello tells, and that it was this process that took the data."""
+    agent = env.agent("enforce")
+    server = env.watch(clients.BY_NAME["curl"].server(env.fixtures, "forged-leaf", delay=servers.PATIENCE))
+    odd(env, "spliced", forged=server.port)
+    (event,) = agent.verifications(server.port)
+    equal(event, "tlswarden.socket.how", "hello")
+    check_violation(event, "localhost-issuer", "killed")
+
+
 def test_connection_within_a_verification(env):
     """A verify callback that fetches something over TLS: each of the two connections is judged for itself."""
     agent = env.agent("enforce")

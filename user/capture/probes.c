@@ -80,7 +80,7 @@ static int trackers_attach(const struct probes *probes)
 		bool wanted;
 	} table[] = {
 		{skel->progs.socket_received, &skel->links.socket_received, probes->kernel.receipts},
-		{skel->progs.socket_received_tcp, &skel->links.socket_received_tcp, !probes->kernel.receipts},
+		{skel->progs.socket_taken, &skel->links.socket_taken, true},
 		{skel->progs.socket_closed, &skel->links.socket_closed, true},
 	};
 

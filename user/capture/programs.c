@@ -133,7 +133,7 @@ static int programs_choose(const struct kernel_abilities *kernel, struct warden_
 		attachment_choose(kernel, program);
 	}
 	bpf_program__set_autoload(skel->progs.socket_received, first && kernel->receipts);
-	bpf_program__set_autoload(skel->progs.socket_received_tcp, first && !kernel->receipts);
+	bpf_program__set_autoload(skel->progs.socket_taken, first);
 	bpf_program__set_autoload(skel->progs.socket_closed, first);
 	bpf_program__set_autoload(skel->progs.gate_egress, first);
 	return sessions_choose(kernel, skel);
@@ -150,6 +150,7 @@ static int programs_try(const struct kernel_abilities *kernel, const struct ward
 	libbpf_said[0] = '\0';
 	skel->rodata->fixed_library = kernel->cookies ? -1 : (int)slot;
 	skel->rodata->can_make_cookie = can_make_cookie;
+	skel->rodata->can_tell_receipts = kernel->receipts;
 	skel->rodata->can_keep_with_task = kernel->task_storage;
 	skel->rodata->can_read_registers = kernel->registers;
 	skel->rodata->can_reject = kernel->reject;
