@@ -44,8 +44,8 @@ static __always_inline bool receiver_track(__u64 cookie)
 	return socket_track(cookie, &receiver);
 }
 
-/* sk: a TCP socket, from which the current thread has taken data. */
-static __always_inline void received_note(struct sock *sk)
+/* sk: a TCP socket, from which the current thread has taken data; or which gave the kernel some on its time: not certain. */
+static __always_inline void received_note(struct sock *sk, bool certain)
 {
 	struct thread *thread = thread_get();
 	struct received *last;
@@ -53,9 +53,13 @@ static __always_inline void received_note(struct sock *sk)
 	if (!thread)
 		return;
 	last = &thread->received;
-	last->ktime_ns = bpf_ktime_get_ns();
-	if (is_last(last, sk))
+	if (certain)
+		last->ktime_ns = bpf_ktime_get_ns();
+	if (is_last(last, sk)) {
+		last->certain |= certain;
 		return;
+	}
+	last->certain = certain;
 	last->sk = (__u64)sk;
 	last->cookie = cookie_of(sk);
 	last->fd = fd_of_call();
@@ -86,26 +90,18 @@ int BPF_PROG(socket_received, struct sock *sk, int got)
 	if (got <= 0)
 		return 0;
 	if (inet && sk->sk_protocol == PROTOCOL_TCP)
-		received_note(sk);
+		received_note(sk, true);
 	else
 		received_other(sk, inet);
 	return 0;
 }
 
-/* Whatever TCP hands out: splice's too, and what the kernel takes for itself, on whose thread ever. So where the other one is, this
- * only says whose process it was, which counts for nobody who does not know the hello. */
+/* Before that: whatever TCP hands out; splice's too, and what the kernel takes for itself, on whose thread ever. Where the other one
+ * is, this comes first, and alone only tells somebody who knows the hello whose process it was. */
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(socket_taken, struct sock *sk)
 {
-	struct thread *thread;
-
-	if (!can_tell_receipts || !gate.on) {
-		received_note(sk);
-		return 0;
-	}
-	thread = thread_known();
-	if (!thread || !is_last(&thread->received, sk))
-		receiver_track(cookie_of(sk));
+	received_note(sk, !can_tell_receipts || !gate.on);
 	return 0;
 }
 
@@ -191,7 +187,7 @@ static __noinline int socket_find(const struct handshake *handshake, struct reco
 			return ret->how;
 	}
 	sk = (void *)received->sk;
-	if (!sk || bpf_ktime_get_ns() - received->ktime_ns > RECEIVED_AGE_MAX_NS)
+	if (!sk || !received->certain || bpf_ktime_get_ns() - received->ktime_ns > RECEIVED_AGE_MAX_NS)
 		return 0;
 	if ((__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) != received->cookie)
 		return 0;

@@ -15,8 +15,9 @@ struct received {
 	__u64 sk; /* 0: none */
 	__u64 cookie;
 	__u64 ktime_ns;
-	__s32 fd;    /* that it read from, if it can be told; -1 */
-	__u32 noted; /* among the sockets that hellos are asked about: hello.h */
+	__s32 fd;      /* that it read from, if it can be told; -1 */
+	__u16 noted;   /* among the sockets that hellos are asked about: hello.h */
+	__u16 certain; /* it was the thread itself that took it; what counts without a hello */
 };
 
 struct openssl_frame {
