@@ -53,7 +53,8 @@ WARM_COUNT = 3          # connections to each server before a turn that comes af
 WARM_TRIES = 10         # until the agent has found what a client maps; beyond it the bench fails
 SETTLE_SECONDS = 0.05   # for the agent to finish what it writes, before its time is read
 LESS = {"curl": 4, "gnutls-cli": 4, "kdig": 4, "git": 16, "psql": 16}      # so many times fewer connections: they take so much longer
-RUNS = {"curl": 8, "nginx": 3}      # in a turn, of those that are quick and differ most from run to run
+MORE = {"asyncio": 4, "node": 4, "nginx": 4}    # so many times more: of waves the first are slow, and each differs from the next
+RUNS = {"curl": 8}      # in a turn, likewise, of processes that end after fewer
 
 Case = collections.namedtuple("Case", "name tls kind")
 # turns: (one of VISIT, median, mean) in seconds, in their order; used: the agent's ns for a connection.
@@ -79,7 +80,7 @@ class Visit:
         self.env, self.case, self.crowd = env, case, crowds.BY_NAME[case.name]
         self.served = served
         self.crowd.waves = True
-        self.count = max(1, count // LESS.get(case.name, 1))
+        self.count = max(1, count * MORE.get(case.name, 1) // LESS.get(case.name, 1))
         self.runs = RUNS.get(case.name, 1)
         self.alone = case.kind == "alone"
         self.turns, self.used = [], []
@@ -262,7 +263,8 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=3,
                         help="visits to each case, of four ratios each; 1 gives no interval (default: 3; all cases: 22 minutes)")
     parser.add_argument("--count", type=int, default=200,
-                        help="good connections of a client's run; fewer of those with a process for each (default: 200)")
+                        help="good connections of a client's run; a quarter or less of those with a process for each, four "
+                             "times as many of those that make a hundred at once (default: 200)")
     parser.add_argument("--crowds", nargs="+", choices=sorted(crowds.BY_NAME), default=[crowd.name for crowd in crowds.ALL])
     parser.add_argument("--versions", nargs="+", choices=VERSIONS, default=VERSIONS)
     parser.add_argument("--kinds", nargs="+", choices=[kind.split()[-1] for kind in KINDS], help="(default: both)")
