@@ -21,13 +21,13 @@ enum { WAIT_S = 60 }; /* only so that a test that fails does not hang */
 struct job {
 	struct work work;
 	int number;
-	bool ran;
-	int seen; /* what the job saw */
+	bool ran, second; /* it waits behind the second door */
+	int seen;         /* what the job saw */
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static bool open_door;
+static bool open_door, open_second;
 static int inside, ran, most_inside; /* jobs at the door; that have ended; the most that ever were inside */
 
 static struct job *job_new(void (*run)(struct work *work), uint32_t owner)
@@ -59,7 +59,7 @@ static void run_behind_door(struct work *work)
 	inside++;
 	most_inside = inside > most_inside ? inside : most_inside;
 	pthread_cond_broadcast(&changed);
-	while (!open_door)
+	while (!(((struct job *)work)->second ? open_second : open_door))
 		pthread_cond_wait(&changed, &mutex);
 	inside--;
 	job_ended(work);
@@ -113,7 +113,7 @@ static void take_all(struct workers *workers, int count)
 
 static int setup(void **state)
 {
-	open_door = false;
+	open_door = open_second = false;
 	inside = ran = most_inside = 0;
 	return workers_new((struct workers **)state);
 }
@@ -131,20 +131,30 @@ static void add(struct workers *workers, struct job *job)
 
 /* --- tests --------------------------------------------------------------------------------------------------------- */
 
-static void each_is_done_once(void **state)
+static void add_numbered(struct workers *workers, int number, bool joins)
+{
+	struct job *job = job_new(run_at_once, (uint32_t)number % 7);
+
+	job->number = number;
+	job->work.joins = joins;
+	add(workers, job);
+}
+
+/* batch: so many in one, of which some join; 0: in none. */
+static void each_once(struct workers *workers, int batch)
 {
 	enum { MANY = 20000, AT_ONCE = 1000 };
-	static bool seen[MANY];
-	struct workers *workers = *state;
+	bool seen[MANY] = {false};
 
 	for (int begun = 0, done = 0; done < MANY; done++) {
 		struct job *taken CLEANUP_FREE = NULL;
 
 		for (; begun < MANY && begun - done < AT_ONCE; begun++) {
-			struct job *job = job_new(run_at_once, (uint32_t)begun % 7);
-
-			job->number = begun;
-			add(workers, job);
+			if (batch && begun % batch == 0)
+				workers_batch_open(workers);
+			add_numbered(workers, begun, batch && begun % 5);
+			if (batch && (begun % batch == batch - 1 || begun - done == AT_ONCE - 1))
+				workers_batch_close(workers);
 		}
 		taken = take(workers);
 		assert_true(taken->ran && !seen[taken->number]);
@@ -152,6 +162,16 @@ static void each_is_done_once(void **state)
 	}
 	assert_null(workers_take(workers));
 	assert_int_equal(ran, MANY);
+}
+
+static void each_is_done_once(void **state)
+{
+	each_once(*state, 0);
+}
+
+static void each_of_a_batch_is_done_once(void **state)
+{
+	each_once(*state, 20);
 }
 
 /* A quick one overtakes slow ones. */
@@ -201,6 +221,79 @@ static void a_process_has_its_share_of_them(void **state)
 	assert_int_equal(most_inside, 2 * OWNER_MAX + 1);
 	door(true);
 	take_all(*state, 11 * OWNER_MAX + 1);
+}
+
+static struct job *add_joining(struct workers *workers, uint32_t owner)
+{
+	struct job *job = job_new(run_behind_door, owner);
+
+	job->second = job->work.joins = true;
+	add(workers, job);
+	return job;
+}
+
+/* One of each owner is begun; count of them join it. Gives the last one. */
+static struct job *begin_joined(struct workers *workers, uint32_t owners, int count)
+{
+	struct job *last = NULL;
+
+	for (uint32_t i = 0; i < WORKERS_MAX; i++)
+		add(workers, job_new(run_behind_door, 1000 + i));
+	wait_until(&inside, WORKERS_MAX);
+	workers_batch_open(workers);
+	for (int i = 0; i < 1 + count; i++)
+		for (uint32_t owner = 1; owner <= owners; owner++)
+			last = add_joining(workers, owner);
+	workers_batch_close(workers);
+	door(true);
+	wait_until(&ran, WORKERS_MAX);
+	wait_until(&inside, (int)owners);
+	usleep(50000);
+	assert_int_equal(inside, owners);
+	return last;
+}
+
+static void door_open_second(void)
+{
+	pthread_mutex_lock(&mutex);
+	open_second = true;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&mutex);
+}
+
+/* What holds it up holds up the others only until the next batch. */
+static void what_joins_goes_to_one_thread(void **state)
+{
+	begin_joined(*state, 2, 2);
+	workers_batch_open(*state);
+	workers_batch_close(*state);
+	wait_until(&inside, 6);
+	door_open_second();
+	take_all(*state, WORKERS_MAX + 6);
+}
+
+/* Or until somebody waits for one of them. */
+static void what_joined_can_be_hurried(void **state)
+{
+	struct job *last = begin_joined(*state, 1, 2);
+
+	workers_hurry(*state, &last->work);
+	wait_until(&inside, 3);
+	door_open_second();
+	take_all(*state, WORKERS_MAX + 3);
+}
+
+static void what_joined_is_not_begun_after_the_end(void **state)
+{
+	struct workers *workers = *state;
+
+	begin_joined(workers, 1, 2);
+	*state = NULL;
+	workers_free(workers);
+	door_open_second();
+	wait_until(&ran, WORKERS_MAX + 1);
+	usleep(100000);
+	assert_int_equal(ran, WORKERS_MAX + 1);
 }
 
 static void the_queue_is_bounded(void **state)
@@ -366,9 +459,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_is_done_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(each_of_a_batch_is_done_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_that_waits_holds_up_no_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(threads_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_process_has_its_share_of_them, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_joins_goes_to_one_thread, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_joined_can_be_hurried, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_joined_is_not_begun_after_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_queue_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_nobody_waits_for_comes_last_and_is_not_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_unhurried_is_not_told, setup, teardown),

@@ -491,6 +491,8 @@ int enforcer_fd(const struct enforcer *enforcer)
 
 void enforcer_notices(struct enforcer *enforcer)
 {
+	workers_batch_open(errands_workers(enforcer->errands));
 	gate_notices_read(enforcer->gate, on_notice, enforcer);
+	workers_batch_close(errands_workers(enforcer->errands));
 	errands_tell(enforcer->errands);
 }

@@ -21,6 +21,7 @@ struct errands {
 	errand_told_fn told;
 	void *context;
 	struct errand *first; /* those under way */
+	unsigned late;        /* of them */
 	unsigned gathered;    /* unhurried ones begun since outcomes were told */
 	struct whos whos;
 	int timer, poll;
@@ -100,13 +101,11 @@ static bool is_late(const struct errand *errand)
 
 static uint64_t wait_ns(const struct errands *errands, uint32_t pid)
 {
-	unsigned late = 0, own = 0;
+	unsigned own = 0;
 
-	for (const struct errand *errand = errands->first; errand; errand = errand->next) {
-		late += is_late(errand);
+	for (const struct errand *errand = errands->late ? errands->first : NULL; errand; errand = errand->next)
 		own += is_late(errand) && errand->kill.pid == pid;
-	}
-	return own >= OWNER_MAX || late >= WORKERS_MAX ? 0 : errands->wait_ms * 1000000ULL / (1 + late);
+	return own >= OWNER_MAX || errands->late >= WORKERS_MAX ? 0 : errands->wait_ms * 1000000ULL / (1 + errands->late);
 }
 
 /* --- outcomes ------------------------------------------------------------------------------------------------------ */
@@ -144,6 +143,7 @@ static void tell_failure(struct errands *errands, struct errand *errand, int err
 static void tell_late(struct errands *errands, struct errand *errand)
 {
 	tell_failure(errands, errand, -EBUSY);
+	errands->late += is_late(errand);
 	workers_hurry(errands->workers, &errand->work);
 }
 
@@ -167,6 +167,7 @@ static void tell_done(struct errands *errands)
 		while (*at != errand)
 			at = &(*at)->next;
 		*at = errand->next;
+		errands->late -= is_late(errand);
 		errand->message.token = errand->token;
 		if (errand->tag == MESSAGE_KILL && !errand->known) {
 			const struct who_key key = key_of(&errand->kill);
@@ -242,7 +243,8 @@ void errands_begin(struct errands *errands, const struct errand *what)
 	*errand = *what;
 	errand->work = (struct work){.run = errand_run,
 				     .owner = owner_of(what),
-				     .unhurried = what->cause == FOR_NOTICE && errands->gathered++ < GATHER_MAX};
+				     .unhurried = what->cause == FOR_NOTICE && errands->gathered++ < GATHER_MAX,
+				     .joins = what->cause == FOR_NOTICE};
 	errand->message = (struct message){.tag = what->tag, .number = what->refused};
 	if (what->refused)
 		snprintf(errand->message.text, sizeof(errand->message.text), "%s", what->why_refused);

@@ -25,6 +25,7 @@ struct thread {
 	pthread_t id;
 	bool running, left; /* left: the pool was freed while it ran */
 	uint32_t owner;     /* of what it runs */
+	struct list rest;   /* what joined that, and comes after it */
 };
 
 struct workers {
@@ -37,6 +38,8 @@ struct workers {
 	unsigned holders; /* the owner of the pool, and each thread that was left */
 	bool stopped;
 	bool told; /* fd is readable */
+	bool batch;
+	unsigned wakes; /* threads to be woken when the batch closes */
 	int fd;
 };
 
@@ -80,6 +83,15 @@ static unsigned list_count(const struct list *list, uint32_t owner)
 	return count;
 }
 
+static bool list_joins(const struct list *list, uint32_t owner)
+{
+	const struct work *work = list->first;
+
+	while (work && !(work->joins && work->owner == owner))
+		work = work->next;
+	return work;
+}
+
 /* --- threads ------------------------------------------------------------------------------------------------------- */
 
 static unsigned running_of(const struct workers *workers, uint32_t owner)
@@ -91,21 +103,53 @@ static unsigned running_of(const struct workers *workers, uint32_t owner)
 	return count;
 }
 
-static struct work *pick_from(struct workers *workers, struct list *list)
+/* What joins the work that was taken at that place. */
+static void join(struct workers *workers, struct list *list, struct work **at, const struct work *first, struct list *rest)
+{
+	while (*at)
+		if ((*at)->joins && (*at)->owner == first->owner) {
+			workers->queued--;
+			list_add(rest, list_take(list, at));
+		} else {
+			at = &(*at)->next;
+		}
+}
+
+static struct work *pick_from(struct workers *workers, struct list *list, struct list *rest)
 {
 	for (struct work **at = &list->first; *at; at = &(*at)->next)
 		if (!(*at)->owner || running_of(workers, (*at)->owner) < OWNER_MAX) {
+			struct work *work = list_take(list, at);
+
 			workers->queued--;
-			return list_take(list, at);
+			if (work->joins)
+				join(workers, list, at, work, rest);
+			return work;
 		}
 	return NULL;
 }
 
-static struct work *pick(struct workers *workers)
+static struct work *pick(struct workers *workers, struct list *rest)
 {
-	struct work *work = pick_from(workers, &workers->waited);
+	struct work *work = rest->first ? list_take(rest, &rest->first) : pick_from(workers, &workers->waited, rest);
 
-	return work || workers->unwaited_running == UNWAITED_MAX ? work : pick_from(workers, &workers->unwaited);
+	return work || workers->unwaited_running == UNWAITED_MAX ? work : pick_from(workers, &workers->unwaited, rest);
+}
+
+/* What threads have not begun. Gives how many threads are to be woken. */
+static unsigned rests_give_back(struct workers *workers)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < workers->started; i++)
+		for (struct list *rest = &workers->threads[i].rest; rest->first; count++) {
+			struct work *work = list_take(rest, &rest->first);
+
+			work->joins = false;
+			workers->queued++;
+			list_add(&workers->waited, work);
+		}
+	return count;
 }
 
 /* The pool is locked. */
@@ -166,7 +210,7 @@ static void *thread_main(void *context)
 	descriptors_leave(workers->fd);
 	pthread_mutex_lock(&workers->mutex);
 	while (!workers->stopped) {
-		work = pick(workers);
+		work = pick(workers, &thread->rest);
 		if (work) {
 			work_run(workers, thread, work);
 			continue;
@@ -191,6 +235,7 @@ static int thread_start(struct workers *workers)
 	int err;
 
 	thread->workers = workers;
+	list_clear(&thread->rest);
 	sigfillset(&all);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_BYTES);
@@ -239,6 +284,7 @@ void workers_free(struct workers *workers)
 	for (unsigned i = 0; i < workers->started; i++) {
 		struct thread *thread = &workers->threads[i];
 
+		list_clear(&thread->rest);
 		thread->left = thread->running;
 		workers->holders += thread->left;
 		if (thread->left)
@@ -254,38 +300,81 @@ void workers_free(struct workers *workers)
 	workers_let_go(workers);
 }
 
-int workers_add(struct workers *workers, struct work *work)
+/* The pool is locked. 0: it has been taken. */
+static int take_in(struct workers *workers, struct work *work, bool joined)
 {
-	unsigned ahead;
+	unsigned ahead = list_count(&workers->waited, work->owner) + list_count(&workers->unwaited, work->owner);
 	int err = 0;
 
-	pthread_mutex_lock(&workers->mutex);
-	ahead = list_count(&workers->waited, work->owner) + list_count(&workers->unwaited, work->owner);
 	if (workers->queued == QUEUE_MAX || (work->owner && ahead >= OWNER_QUEUE_MAX))
-		err = -ENOBUFS;
+		return -ENOBUFS;
 	/* A thread more would be of no use to a process that has its share of them. */
-	else if (workers->queued >= workers->idle && workers->started < WORKERS_MAX &&
-		 (!work->owner || ahead + running_of(workers, work->owner) < OWNER_MAX))
+	if (!joined && workers->queued >= workers->idle && workers->started < WORKERS_MAX &&
+	    (!work->owner || ahead + running_of(workers, work->owner) < OWNER_MAX))
 		err = thread_start(workers);
-	if (err == -ENOBUFS || (err && !workers->started)) {
-		pthread_mutex_unlock(&workers->mutex);
+	if (err && !workers->started)
 		return err;
-	}
 	list_add(work->unwaited ? &workers->unwaited : &workers->waited, work);
 	workers->queued++;
-	pthread_mutex_unlock(&workers->mutex);
-	pthread_cond_signal(&workers->wanted); /* who wakes would only wait for the mutex */
 	return 0;
+}
+
+static void wake(struct workers *workers, unsigned count)
+{
+	while (count--)
+		pthread_cond_signal(&workers->wanted);
+}
+
+int workers_add(struct workers *workers, struct work *work)
+{
+	bool joined, wakes;
+	int err;
+
+	pthread_mutex_lock(&workers->mutex);
+	work->joins &= workers->batch && work->owner && !work->unwaited;
+	joined = work->joins && list_joins(&workers->waited, work->owner);
+	err = take_in(workers, work, joined);
+	wakes = !err && !joined;
+	if (workers->batch)
+		workers->wakes += wakes;
+	wakes &= !workers->batch;
+	pthread_mutex_unlock(&workers->mutex);
+	wake(workers, wakes); /* who wakes would only wait for the mutex */
+	return err;
+}
+
+void workers_batch_open(struct workers *workers)
+{
+	pthread_mutex_lock(&workers->mutex);
+	workers->batch = true;
+	workers->wakes = rests_give_back(workers);
+	pthread_mutex_unlock(&workers->mutex);
+}
+
+void workers_batch_close(struct workers *workers)
+{
+	unsigned wakes;
+
+	pthread_mutex_lock(&workers->mutex);
+	workers->batch = false;
+	wakes = workers->wakes;
+	workers->wakes = 0;
+	pthread_mutex_unlock(&workers->mutex);
+	wake(workers, wakes);
 }
 
 void workers_hurry(struct workers *workers, struct work *work)
 {
+	unsigned wakes;
+
 	pthread_mutex_lock(&workers->mutex);
 	work->unhurried = false;
 	/* It may be among what is done. */
 	if (workers->done.first)
 		tell(workers);
+	wakes = rests_give_back(workers);
 	pthread_mutex_unlock(&workers->mutex);
+	wake(workers, wakes);
 }
 
 int workers_fd(const struct workers *workers)

@@ -22,6 +22,7 @@ struct work {
 	uint32_t owner; /* the process that may hold it up; 0: none may */
 	bool unwaited;  /* nobody waits for it: freed when it is done, and other work goes before it */
 	bool unhurried; /* done, it does not make the descriptor readable: it is taken with others, or when its owner looks */
+	bool joins;     /* in a batch it goes to one thread with the others of its owner that join */
 	struct work *next;
 };
 
@@ -34,6 +35,11 @@ void workers_free(struct workers *workers);
 
 /* Takes the work, if it is 0. -ENOBUFS: there is too much; -EAGAIN: there is no thread. */
 int workers_add(struct workers *workers, struct work *work);
+
+/* Between them threads are not woken, but once for all that joins. What a thread has not begun of a batch when the next one
+ * opens, as the process holds it up, goes to any thread. */
+void workers_batch_open(struct workers *workers);
+void workers_batch_close(struct workers *workers);
 
 /* Somebody waits for it now. It has not been taken. */
 void workers_hurry(struct workers *workers, struct work *work);
