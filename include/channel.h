@@ -1,6 +1,7 @@
 /* The socket pair between the two halves: the warden (privileged) and the judge (unprivileged).
  *
- * A message is one datagram (SOCK_SEQPACKET): as much of struct message as its tag needs, texts NUL-terminated. The warden
+ * A message is one datagram (SOCK_SEQPACKET): as much of struct message as its tag needs, texts NUL-terminated; of a process the
+ * two longest, exe and cgroup, are only as long as they are, one behind the other. The warden
  * trusts no field of what it gets: message_receive() refuses a wrong size or tag and ends texts; the rest is checked where
  * it is used. A message may carry one file descriptor. */
 #ifndef CHANNEL_H
@@ -55,16 +56,15 @@ struct message_library {
 	char path[MESSAGE_PATH];
 };
 
+/* Most of it is room for the longest names: it is not to be copied as a whole, but by message_process_copy(). */
 struct message_process {
-	uint32_t pid, tid;
+	uint32_t pid, tid, uid;
 	uint32_t known; /* 0: it has gone, or the pid is another process by now */
 	uint64_t start_boottime_ns;
-	char exe[MESSAGE_PATH];
 	char user[MESSAGE_USER]; /* empty if the uid has no name */
-	uint32_t uid;
-	char cgroup
-		[MESSAGE_CGROUP]; /* lines of /proc/PID/cgroup, those first that cgroup_read looks at first; what is beyond is
-	                              * left out, line by line */
+	char exe[MESSAGE_PATH];
+	/* Lines of /proc/PID/cgroup, those first that cgroup_read looks at first; what is beyond is left out, line by line. */
+	char cgroup[MESSAGE_CGROUP];
 };
 
 /* What the kernel is to remember of a verdict; kind CACHED_NONE: nothing. */
@@ -88,10 +88,10 @@ struct message_kill {
 };
 
 struct message_killed {
-	struct message_process process;
 	uint64_t acted_ns;   /* CLOCK_MONOTONIC: when it was done */
 	struct record_id id; /* without a question: of the verification, and its socket's cookie */
 	uint64_t cookie;
+	struct message_process process; /* the last, as its end is not always sent */
 };
 
 struct message_release {
@@ -140,6 +140,10 @@ struct message {
 };
 
 enum { CHANNEL_BYTES = 4 << 20 }; /* that the judge has not read, with CAP_NET_ADMIN; else what the host allows anybody */
+
+/* In memory that holds anything: all of what goes with the tag is 0, but for exe and cgroup, of which the first byte is. */
+void message_begin(struct message *ret, uint32_t tag);
+void message_process_copy(struct message_process *ret, const struct message_process *process);
 
 /* ret_ends[0] is the warden's, [1] the judge's; both O_CLOEXEC. */
 int channel_new(int ret_ends[2]);

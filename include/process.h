@@ -13,8 +13,8 @@
  * start_boottime_ns: nanoseconds since boot, as the kernel's start_boottime. */
 int process_open(uint32_t pid, uint32_t tid, uint64_t start_boottime_ns);
 
-/* Answers a MESSAGE_PROCESS: exe, user, cgroup. ret->known is 0 if the process has gone. */
-void process_describe(const struct message_process *asked, struct message_process *ret);
+/* Adds exe, user and cgroup to pid, tid, uid and start. known is 0 if the process has gone. */
+void process_describe(struct message_process *process);
 
 /* Ends the process that started then, by SIGKILL: no other, even if its pid is used again. -ESRCH: it has gone. -EPERM: pid 1,
  * this process or one that it started, a kernel thread, or the kernel refuses it. */

@@ -62,7 +62,7 @@ static void there_is_room_for_many(void **state)
 static void texts_without_an_end_get_one(void **state)
 {
 	struct message sent = {.tag = MESSAGE_KILL}, got;
-	static struct message process = {.tag = MESSAGE_KILLED};
+	static struct message process = {.tag = MESSAGE_PROCESS_IS};
 
 	(void)state;
 	memset(sent.text, 'x', sizeof(sent.text));
@@ -139,6 +139,21 @@ static void filled(struct message *message, uint32_t tag)
 	message->tag = tag;
 }
 
+static struct message_process *process_in(struct message *message)
+{
+	bool asks = message->tag == MESSAGE_PROCESS || message->tag == MESSAGE_PROCESS_IS;
+
+	return asks ? &message->process : message->tag == MESSAGE_KILLED ? &message->killed.process : NULL;
+}
+
+static void names_end(struct message *message)
+{
+	struct message_process *process = process_in(message);
+
+	if (process)
+		process->exe[MESSAGE_PATH - 1] = process->cgroup[MESSAGE_CGROUP - 1] = '\0';
+}
+
 static void a_message_is_as_long_as_its_tag_says(void **state)
 {
 	static struct message sent, got;
@@ -167,6 +182,7 @@ static void a_size_that_is_not_the_tags_is_refused(void **state)
 			1, 3, 4, 15, 16, sizes[i].size - 1, sizes[i].size + 1, sizes[i].size - 8, sizes[i].size + 8};
 
 		filled(&sent, sizes[i].tag);
+		names_end(&sent);
 		for (size_t k = 0; k < ARRAY_SIZE(wrong); k++) {
 			if (wrong[k] > sizeof(sent))
 				continue;
@@ -213,11 +229,11 @@ static void what_is_asked_and_answered_arrives_whole(void **state)
 			sent.library.version[VERSION_MAX - 1] = sent.library.path[MESSAGE_PATH - 1] = '\0';
 		} else if (sent.tag == MESSAGE_KILL) {
 			sent.kill.ruleset[MESSAGE_RULE - 1] = sent.kill.rule[MESSAGE_RULE - 1] = '\0';
-		} else if (sent.tag == MESSAGE_PROCESS || sent.tag == MESSAGE_PROCESS_IS || sent.tag == MESSAGE_KILLED) {
-			/* Of the answer to a kill it is the first part. */
-			_Static_assert(offsetof(struct message, killed.process) == offsetof(struct message, process), "");
-			sent.process.exe[MESSAGE_PATH - 1] = sent.process.user[MESSAGE_USER - 1] = '\0';
-			sent.process.cgroup[MESSAGE_CGROUP - 1] = '\0';
+		} else if (process_in(&sent)) {
+			memset(process_in(&sent)->exe, 'e', MESSAGE_PATH);
+			memset(process_in(&sent)->cgroup, 'c', MESSAGE_CGROUP);
+			process_in(&sent)->user[MESSAGE_USER - 1] = '\0';
+			names_end(&sent);
 		}
 		memset(&got, 0, sizeof(got));
 		assert_int_equal(message_offer(ends[1], &sent, -1), 0);
@@ -226,7 +242,82 @@ static void what_is_asked_and_answered_arrives_whole(void **state)
 	}
 }
 
-/* The texts of the answer to a kill, and what comes behind them. */
+/* One behind the other, of any length. */
+static void names_are_sent_as_long_as_they_are(void **state)
+{
+	static const size_t lengths[] = {0, 1, 100, MESSAGE_PATH - 2, MESSAGE_PATH - 1};
+	static struct message sent, got;
+	struct message_process *process = &sent.killed.process;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lengths) * ARRAY_SIZE(lengths); i++) {
+		size_t exe = lengths[i % ARRAY_SIZE(lengths)], cgroup = lengths[i / ARRAY_SIZE(lengths)];
+
+		filled(&sent, MESSAGE_KILLED);
+		process->exe[exe] = process->cgroup[cgroup] = '\0';
+		assert_int_equal(message_send(ends[0], &sent, -1), 0);
+		memset(&got, 0xee, sizeof(got));
+		assert_int_equal(recv(ends[1], &got, sizeof(got), MSG_PEEK),
+				 offsetof(struct message, killed.process.exe) + exe + cgroup + 2);
+		assert_int_equal(message_receive(ends[1], true, &got, NULL), 1);
+		assert_string_equal(got.killed.process.exe, process->exe);
+		assert_string_equal(got.killed.process.cgroup, process->cgroup);
+	}
+}
+
+/* Neither one text, nor three, nor one too long for its field. */
+static void names_that_are_not_two_are_refused(void **state)
+{
+	static const struct {
+		const char *names;
+		size_t len;
+	} wrong[] = {{"", 0}, {"e", 1}, {"", 1}, {"e\0", 2}, {"e\0c", 3}, {"e\0c\0x", 5}, {"e\0c\0\0", 5}};
+	static struct message sent, got;
+	char *names = (char *)&sent + offsetof(struct message, process.exe);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		filled(&sent, MESSAGE_PROCESS);
+		memcpy(names, wrong[i].names, wrong[i].len);
+		assert_true(send(ends[1], &sent, offsetof(struct message, process.exe) + wrong[i].len, 0) > 0);
+		assert_int_equal(message_receive(ends[0], true, &got, NULL), -EPROTO);
+	}
+	for (size_t first = MESSAGE_PATH; first <= MESSAGE_PATH + 1; first++) {
+		filled(&sent, MESSAGE_PROCESS);
+		names[first] = names[first + 2] = '\0'; /* an exe, and then a cgroup, of one byte too much */
+		assert_true(send(ends[1], &sent, offsetof(struct message, process.exe) + first + 3, 0) > 0);
+		assert_int_equal(message_receive(ends[0], true, &got, NULL), -EPROTO);
+	}
+	filled(&sent, MESSAGE_PROCESS);
+	names[0] = names[1 + MESSAGE_CGROUP] = '\0';
+	assert_true(send(ends[1], &sent, offsetof(struct message, process.exe) + MESSAGE_CGROUP + 2, 0) > 0);
+	assert_int_equal(message_receive(ends[0], true, &got, NULL), -EPROTO);
+}
+
+static void of_a_process_what_matters_is_copied(void **state)
+{
+	static struct message sent, copy;
+	static struct message_process process;
+
+	(void)state;
+	filled(&sent, MESSAGE_PROCESS_IS);
+	message_begin(&copy, MESSAGE_PROCESS_IS);
+	memset(&process, 0xee, sizeof(process));
+	assert_memory_equal(&copy, (&(struct message){.tag = MESSAGE_PROCESS_IS}), sizeof(copy));
+	process.pid = 7;
+	process.user[0] = process.exe[1] = process.cgroup[0] = '\0';
+	message_process_copy(&sent.process, &process);
+	assert_int_equal(sent.process.pid, 7);
+	assert_int_equal(strlen(sent.process.exe), 1);
+	assert_string_equal(sent.process.cgroup, "");
+	assert_string_equal(sent.process.user, "");
+	message_begin(&sent, MESSAGE_PROCESS_IS);
+	assert_memory_equal(&sent, &copy, offsetof(struct message, process.exe));
+	assert_string_equal(sent.process.exe, "");
+	assert_string_equal(sent.process.cgroup, "");
+}
+
+/* The texts of the answer to a kill, and what comes before them. */
 static void the_answer_to_a_kill_ends_its_texts(void **state)
 {
 	static struct message sent, got;
@@ -407,6 +498,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_size_that_is_not_the_tags_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_tag_that_is_none_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_asked_and_answered_arrives_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(names_are_sent_as_long_as_they_are, setup, teardown),
+		cmocka_unit_test_setup_teardown(names_that_are_not_two_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(of_a_process_what_matters_is_copied, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_answer_to_a_kill_ends_its_texts, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_offer_does_not_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_unexpected_descriptor_is_closed, setup, teardown),

@@ -39,7 +39,7 @@ static void add(uint64_t number)
 	static struct message answer;
 	const struct record_id id = id_of(number);
 
-	answer = (struct message){.tag = MESSAGE_KILLED, .token = 5, .number = -(int64_t)number};
+	answer = (struct message){.tag = MESSAGE_KILLED, .token = 5, .number = -1000 - (int64_t)number};
 	answer.killed.process.pid = (uint32_t)number;
 	answer.killed.acted_ns = 10 * number;
 	snprintf(answer.killed.process.exe, sizeof(answer.killed.process.exe), "/usr/bin/%u", (unsigned)number);
@@ -63,7 +63,7 @@ static bool take(uint64_t number)
 	snprintf(exe, sizeof(exe), "/usr/bin/%u", (unsigned)number);
 	assert_int_equal(answer.tag, MESSAGE_KILLED);
 	assert_int_equal(answer.token, 9); /* that of the question */
-	assert_int_equal(answer.number, -(int64_t)number);
+	assert_int_equal(answer.number, -1000 - (int64_t)number);
 	assert_string_equal(answer.text, text);
 	assert_string_equal(answer.killed.process.exe, exe);
 	assert_int_equal(answer.killed.process.pid, number);
@@ -102,6 +102,20 @@ static void only_to_who_asks_for_that_one(void **state)
 	assert_false(dones_take(&dones, &other, 0, &answer));
 	assert_memory_equal(&answer, &before, sizeof(answer));
 	assert_true(take(3));
+}
+
+/* That nothing was done is told by no answer. */
+static void what_was_not_done_is_only_forgotten(void **state)
+{
+	struct message answer = {.tag = MESSAGE_KILLED, .number = -ECANCELED};
+	const struct record_id id = id_of(1);
+
+	(void)state;
+	dones_add(&dones, &id, 101, &answer);
+	assert_true(dones_has(&dones, &id, 101));
+	assert_false(take(1));
+	assert_false(dones_has(&dones, &id, 101));
+	assert_int_equal(dones.count, 0);
 }
 
 /* A verification can be done twice: the answer to each is there. */
@@ -186,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(it_is_told_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_to_who_asks_for_that_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_not_done_is_only_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_same_twice_is_told_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_longest_text_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_oldest_is_forgotten, setup, teardown),

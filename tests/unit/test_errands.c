@@ -143,7 +143,7 @@ static void held_end(const struct held *held)
 
 /* --- errands ------------------------------------------------------------------------------------------------------- */
 
-static void on_told(void *context, const struct errand *errand, const struct message *answer, bool late)
+static void on_told(void *context, const struct errand *errand, struct message *answer, bool late)
 {
 	(void)context;
 	(void)errand;

@@ -127,15 +127,18 @@ static void no_process(void **state)
 
 static void a_process_is_described(void **state)
 {
-	static struct message_process asked, is;
+	static struct message_process is;
+	uint64_t start_boottime_ns = start_of(getpid());
 	char exe[4096] = "";
 
 	(void)state;
 	assert_true(readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0);
-	asked = (struct message_process){.pid = (uint32_t)getpid(), .tid = (uint32_t)gettid(), .uid = 0};
-	asked.start_boottime_ns = start_of(getpid());
 	memset(&is, 'x', sizeof(is));
-	process_describe(&asked, &is);
+	is.pid = (uint32_t)getpid();
+	is.tid = (uint32_t)gettid();
+	is.uid = 0;
+	is.start_boottime_ns = start_boottime_ns;
+	process_describe(&is);
 	assert_int_equal(is.known, 1);
 	assert_string_equal(is.exe, exe);
 	assert_string_equal(is.user, "root");
@@ -145,8 +148,8 @@ static void a_process_is_described(void **state)
 	if (strstr(is.cgroup, "\n0::"))
 		fail_msg("not the first line: %s", is.cgroup);
 
-	asked.start_boottime_ns += 1000000000;
-	process_describe(&asked, &is);
+	is.start_boottime_ns = start_boottime_ns + 1000000000;
+	process_describe(&is);
 	assert_int_equal(is.known, 0);
 	assert_string_equal(is.exe, "");
 	assert_string_equal(is.cgroup, "");

@@ -90,12 +90,17 @@ static struct message request(enum action action, const char *ruleset, const cha
 static void request_answer(bool audit_only, struct message *message)
 {
 	const struct message_kill kill = message->kill;
+	uint32_t token = message->token;
 	const char *why = "";
 
-	if (message->tag == MESSAGE_KILL)
-		message->number = kill_check(policies, audit_only, &kill, &why);
+	message_begin(message, MESSAGE_KILLED);
+	message->token = token;
+	message->number = kill_check(policies, audit_only, &kill, &why);
 	snprintf(message->text, sizeof(message->text), "%s", why);
-	request_do(message, NULL);
+	message->killed.process.pid = kill.pid;
+	message->killed.process.tid = kill.tid;
+	message->killed.process.start_boottime_ns = kill.start_boottime_ns;
+	request_kill(&kill, false, message);
 }
 
 static void check_answer(struct message message, bool audit_only, int error, const char *why)
@@ -185,21 +190,21 @@ static void the_process_is_ended_whatever_its_socket(void **state)
 	message = request(ACTION_KILL_PROCESS, "enforced", "ends");
 	request_answer(false, &message);
 	assert_int_equal(message.number, -ESRCH);
-	assert_int_equal(message.process.known, 0);
+	assert_int_equal(message.killed.process.known, 0);
 }
 
 static void who_a_process_is(void **state)
 {
-	struct message message = {.tag = MESSAGE_PROCESS, .token = 9};
+	struct message answer;
 
 	(void)state;
-	message.process.pid = message.process.tid = (uint32_t)victim;
-	message.process.start_boottime_ns = victim_start;
-	request_answer(false, &message);
-	assert_int_equal(message.tag, MESSAGE_PROCESS_IS);
-	assert_int_equal(message.token, 9);
-	assert_int_equal(message.process.known, 1);
-	assert_int_equal(message.number, 0);
+	message_begin(&answer, MESSAGE_PROCESS_IS);
+	answer.process.pid = answer.process.tid = (uint32_t)victim;
+	answer.process.start_boottime_ns = victim_start;
+	request_process(&answer);
+	assert_int_equal(answer.tag, MESSAGE_PROCESS_IS);
+	assert_int_equal(answer.process.known, 1);
+	assert_int_equal(answer.number, 0);
 }
 
 int main(void)

@@ -30,7 +30,7 @@ void case_process(struct case_ *c, const struct message_process *process)
 {
 	struct facts *facts = &c->decoded.facts;
 
-	c->process = *process;
+	message_process_copy(&c->process, process);
 	c->process_asked = true;
 	cgroup_read(c->process.cgroup, &c->place);
 	free(c->unit);
@@ -72,14 +72,17 @@ static void who_remember(const struct bench *bench, const struct case_ *c)
 
 void case_who(const struct bench *bench, struct case_ *c)
 {
-	struct message message = {.tag = MESSAGE_PROCESS, .process = c->process};
-	struct message_process known;
+	struct message message;
 
 	if (c->process_asked)
 		return;
-	if (who_remembered(bench, c, &known)) {
-		case_process(c, &known);
-	} else if (bench->ask(bench->context, &message) && message.tag == MESSAGE_PROCESS_IS) {
+	message_begin(&message, MESSAGE_PROCESS);
+	if (who_remembered(bench, c, &message.process)) {
+		case_process(c, &message.process);
+		return;
+	}
+	message_process_copy(&message.process, &c->process);
+	if (bench->ask(bench->context, &message) && message.tag == MESSAGE_PROCESS_IS) {
 		case_process(c, &message.process);
 		who_remember(bench, c);
 	}
@@ -205,23 +208,19 @@ static struct message_cached cached_as(const struct bench *bench, const struct c
 /* It may have been done before we asked. */
 static bool kill_outcome(const struct bench *bench, struct message *message)
 {
-	const struct message_kill *kill = &message->kill;
-	struct message outcome = {.tag = MESSAGE_KILLED};
+	const struct record_id id = message->kill.id;
 
-	if (!bench->outcomes || !dones_take(bench->outcomes, &kill->id, kill->socket.cookie, &outcome) ||
-	    outcome.number == -ECANCELED)
-		return false;
-	*message = outcome;
-	return true;
+	return bench->outcomes && dones_take(bench->outcomes, &id, message->kill.socket.cookie, message);
 }
 
 static void kill_ask(const struct bench *bench, struct case_ *c)
 {
 	const struct record_verify *verify = &c->capture->verify;
 	const struct violation *violation = &c->verdict.violations[c->verdict.strongest];
-	struct message message = {.tag = MESSAGE_KILL};
+	struct message message;
 	bool killed;
 
+	message_begin(&message, MESSAGE_KILL);
 	message.kill.pid = c->process.pid;
 	message.kill.tid = c->process.tid;
 	message.kill.uid = c->process.uid;
@@ -276,8 +275,9 @@ static bool waits_for_verification(const struct bench *bench, struct case_ *c, b
 static void release_say(const struct bench *bench, struct case_ *c, const struct message_cached *cached)
 {
 	const struct record_verify *verify = &c->capture->verify;
-	struct message message = {.tag = MESSAGE_RELEASE};
+	struct message message;
 
+	message_begin(&message, MESSAGE_RELEASE);
 	message.release.pid = c->process.pid;
 	message.release.tid = c->process.tid;
 	message.release.start_boottime_ns = verify->start_boottime_ns;

@@ -26,7 +26,7 @@ int channel_new(int ret_ends[2])
 	return 0;
 }
 
-/* As much of a message as its tag needs; 0: there is no such tag. */
+/* As much of a message as its tag needs, without exe and cgroup; 0: there is no such tag. */
 static size_t message_size(uint32_t tag)
 {
 #define SIZE_WITH(member) (offsetof(struct message, member) + sizeof(((struct message *)NULL)->member))
@@ -47,9 +47,9 @@ static size_t message_size(uint32_t tag)
 		return SIZE_WITH(text);
 	case MESSAGE_PROCESS_IS:
 	case MESSAGE_PROCESS:
-		return SIZE_WITH(process);
+		return offsetof(struct message, process.exe);
 	case MESSAGE_KILLED:
-		return SIZE_WITH(killed);
+		return offsetof(struct message, killed.process.exe);
 	case MESSAGE_GATE:
 		return SIZE_WITH(gate);
 	case MESSAGE_GATE_TIMEOUT:
@@ -63,14 +63,68 @@ static size_t message_size(uint32_t tag)
 	}
 }
 
+/* Which has exe and cgroup; NULL: none. */
+static struct message_process *process_in(struct message *message)
+{
+	switch (message->tag) {
+	case MESSAGE_PROCESS_IS:
+	case MESSAGE_PROCESS:
+		return &message->process;
+	case MESSAGE_KILLED:
+		return &message->killed.process;
+	default:
+		return NULL;
+	}
+}
+
+void message_begin(struct message *ret, uint32_t tag)
+{
+	struct message_process *process;
+
+	memset(ret, 0, message_size(tag));
+	ret->tag = tag;
+	process = process_in(ret);
+	if (process)
+		process->exe[0] = process->cgroup[0] = '\0';
+}
+
+void message_process_copy(struct message_process *ret, const struct message_process *process)
+{
+	memcpy(ret, process, offsetof(struct message_process, exe));
+	strcpy(ret->exe, process->exe);
+	strcpy(ret->cgroup, process->cgroup);
+}
+
+enum { PARTS = 5 }; /* of a message: what is always there, and two texts with their ends */
+
+static struct iovec part(const void *data, size_t len)
+{
+	return (struct iovec){.iov_base = (void *)data, .iov_len = len};
+}
+
+/* How many. */
+static size_t message_parts(const struct message *message, struct iovec ret[PARTS])
+{
+	const struct message_process *process = process_in((struct message *)message);
+
+	ret[0] = part(message, message_size(message->tag));
+	if (!process)
+		return 1;
+	ret[1] = part(process->exe, strnlen(process->exe, MESSAGE_PATH - 1));
+	ret[2] = part("", 1);
+	ret[3] = part(process->cgroup, strnlen(process->cgroup, MESSAGE_CGROUP - 1));
+	ret[4] = part("", 1);
+	return PARTS;
+}
+
 static int send_with(int channel, const struct message *message, int passed_fd, int flags)
 {
 	union {
 		struct cmsghdr header;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control = {};
-	struct iovec iov = {.iov_base = (void *)message, .iov_len = message_size(message->tag)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct iovec parts[PARTS];
+	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = message_parts(message, parts)};
 	ssize_t sent;
 
 	if (passed_fd >= 0) {
@@ -108,10 +162,37 @@ static int passed_fd_take(struct msghdr *msg)
 	return fd;
 }
 
+/* Of which size bytes came. Brings what was sent behind the exe to its place; false: they are not two texts with an end. */
+static bool names_place(struct message_process *process, size_t size)
+{
+	size_t exe_size = strnlen(process->exe, size) + 1, rest;
+
+	if (exe_size > size || exe_size > MESSAGE_PATH)
+		return false;
+	rest = size - exe_size;
+	if (rest == 0 || rest > MESSAGE_CGROUP || memchr(process->exe + exe_size, '\0', rest) != process->exe + size - 1)
+		return false;
+	memmove(process->cgroup, process->exe + exe_size, rest);
+	return true;
+}
+
+/* Of which got bytes came, enough for a tag. */
+static bool is_whole(struct message *message, size_t got)
+{
+	size_t size = message_size(message->tag);
+	struct message_process *process = process_in(message);
+
+	if (!size || got < size || (!process && got > size))
+		return false;
+	return !process || names_place(process, got - size);
+}
+
 static void texts_end(struct message *message)
 {
-	struct message_process *process = &message->process;
+	struct message_process *process = process_in(message);
 
+	if (process)
+		process->user[MESSAGE_USER - 1] = '\0';
 	message->text[MESSAGE_TEXT - 1] = '\0';
 	switch (message->tag) {
 	case MESSAGE_LIBRARY:
@@ -121,15 +202,6 @@ static void texts_end(struct message *message)
 		message->library.path[MESSAGE_PATH - 1] = '\0';
 		if (message->library.build_id_len > BUILD_ID_MAX)
 			message->library.build_id_len = 0;
-		break;
-	case MESSAGE_KILLED:
-		process = &message->killed.process;
-		/* fall through */
-	case MESSAGE_PROCESS_IS:
-	case MESSAGE_PROCESS:
-		process->exe[MESSAGE_PATH - 1] = '\0';
-		process->user[MESSAGE_USER - 1] = '\0';
-		process->cgroup[MESSAGE_CGROUP - 1] = '\0';
 		break;
 	case MESSAGE_KILL:
 		message->kill.ruleset[MESSAGE_RULE - 1] = '\0';
@@ -157,8 +229,8 @@ int message_receive(int channel, bool wait, struct message *ret, int *ret_fd)
 	fd = passed_fd_take(&msg);
 	if (got == 0)
 		return 0;
-	if ((size_t)got < offsetof(struct message, text) || (size_t)got != message_size(ret->tag) ||
-	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	if ((size_t)got < offsetof(struct message, text) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
+	    !is_whole(ret, (size_t)got))
 		return -EPROTO;
 	texts_end(ret);
 	if (ret_fd)

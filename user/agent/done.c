@@ -1,6 +1,7 @@
 /* See done.h. Owns what it holds. */
 #include "done.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "util.h"
@@ -41,9 +42,12 @@ void dones_add(struct dones *dones, const struct record_id *id, uint64_t cookie,
 static void done_give(const struct done *done, struct message *answer)
 {
 	struct message_process *process = &answer->killed.process;
+	uint32_t token = answer->token;
 
+	message_begin(answer, MESSAGE_KILLED);
+	answer->token = token;
 	answer->number = done->number;
-	answer->killed = (struct message_killed){.acted_ns = done->acted_ns};
+	answer->killed.acted_ns = done->acted_ns;
 	process->pid = done->pid;
 	process->tid = done->tid;
 	process->uid = done->uid;
@@ -64,13 +68,16 @@ bool dones_take(struct dones *dones, const struct record_id *id, uint64_t cookie
 {
 	for (size_t i = 0; i < DONE_MAX && dones->count; i++) {
 		struct done *done = &dones->items[i];
+		bool given;
 
 		if (!is_that(done, id, cookie))
 			continue;
-		done_give(done, answer);
+		given = done->number != -ECANCELED;
+		if (given)
+			done_give(done, answer);
 		done_clear(done);
 		dones->count--;
-		return true;
+		return given;
 	}
 	return false;
 }

@@ -24,7 +24,8 @@ struct dones {
 
 /* answer: a MESSAGE_KILLED. */
 void dones_add(struct dones *dones, const struct record_id *id, uint64_t cookie, const struct message *answer);
-/* Once: then it is forgotten. False: it was not done. */
+/* Once: then it is forgotten. answer becomes a MESSAGE_KILLED and keeps its token. False: it was not done, and -ECANCELED is
+ * not told but forgotten. */
 bool dones_take(struct dones *dones, const struct record_id *id, uint64_t cookie, struct message *answer);
 bool dones_has(const struct dones *dones, const struct record_id *id, uint64_t cookie);
 void dones_clear(struct dones *dones);

@@ -166,20 +166,18 @@ static void adopt(struct enforcer *enforcer)
 /* --- errands ------------------------------------------------------------------------------------------------------- */
 
 /* Of what the kernel condemned: the judge has been told of the verification by a record. */
-static void outcome_tell(struct enforcer *enforcer, const struct message_kill *kill, const struct message *answer)
+static void outcome_tell(struct enforcer *enforcer, const struct message_kill *kill, struct message *answer)
 {
-	struct message outcome = *answer;
-
-	outcome.token = 0;
-	outcome.killed.id = kill->id;
-	outcome.killed.cookie = kill->socket.cookie;
-	message_offer(enforcer->channel, &outcome, -1);
+	answer->token = 0;
+	answer->killed.id = kill->id;
+	answer->killed.cookie = kill->socket.cookie;
+	message_offer(enforcer->channel, answer, -1);
 	/* The judge may not have read it when it asks, or there was no room for it. */
 	if (answer->number != -ECANCELED)
 		dones_add(&enforcer->dones, &kill->id, kill->socket.cookie, answer);
 }
 
-static void on_errand(void *context, const struct errand *errand, const struct message *answer, bool late)
+static void on_errand(void *context, const struct errand *errand, struct message *answer, bool late)
 {
 	struct enforcer *enforcer = context;
 	const struct message_kill *kill = &errand->kill;
@@ -430,6 +428,16 @@ bool enforcer_message(struct enforcer *enforcer, const struct message *message)
 
 /* --- notices -------------------------------------------------------------------------------------------------------- */
 
+/* No policy asks for it any more. */
+static void let_be(struct enforcer *enforcer, const struct message_kill *kill)
+{
+	struct message left;
+
+	message_begin(&left, MESSAGE_KILLED);
+	left.number = -ECANCELED;
+	outcome_tell(enforcer, kill, &left);
+}
+
 /* rule: or NULL, if policies have changed meanwhile. */
 static void denied(struct enforcer *enforcer, const struct gate_notice *notice, const struct rule_name *rule)
 {
@@ -443,19 +451,16 @@ static void denied(struct enforcer *enforcer, const struct gate_notice *notice, 
 		.id = notice->id,
 		.socket = notice->socket,
 	};
-	const struct message left = {.tag = MESSAGE_KILLED, .number = -ECANCELED};
 	const char *why;
 
-	if (!rule) {
-		outcome_tell(enforcer, &kill, &left);
-		return;
+	if (rule) {
+		kill.action = rule->action;
+		memcpy(kill.ruleset, rule->ruleset, sizeof(kill.ruleset));
+		memcpy(kill.rule, rule->rule, sizeof(kill.rule));
 	}
-	kill.action = rule->action;
-	memcpy(kill.ruleset, rule->ruleset, sizeof(kill.ruleset));
-	memcpy(kill.rule, rule->rule, sizeof(kill.rule));
 	/* It may have stopped enforcing by now: then the judge will say that it may go. */
-	if (kill_check(enforcer->policies, enforcer->options.audit_only, &kill, &why) < 0)
-		outcome_tell(enforcer, &kill, &left);
+	if (!rule || kill_check(enforcer->policies, enforcer->options.audit_only, &kill, &why) < 0)
+		let_be(enforcer, &kill);
 	else
 		kill_now(enforcer, &kill, FOR_NOTICE, 0);
 }

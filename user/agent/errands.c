@@ -118,20 +118,29 @@ static const char *why_not(int err)
 				 strerror(-err);
 }
 
+/* Nothing is known but what the request says. */
+static void answer_begin(const struct errand *errand, struct message *ret)
+{
+	const struct message_kill *kill = &errand->kill;
+	bool asks = errand->tag == MESSAGE_PROCESS;
+	struct message_process *process = asks ? &ret->process : &ret->killed.process;
+
+	message_begin(ret, asks ? MESSAGE_PROCESS_IS : MESSAGE_KILLED);
+	process->pid = kill->pid;
+	process->tid = kill->tid;
+	process->uid = kill->uid;
+	process->start_boottime_ns = kill->start_boottime_ns;
+}
+
 /* Of what is not done, or not yet. */
 static void tell_failure(struct errands *errands, struct errand *errand, int err)
 {
-	const struct message_kill *kill = &errand->kill;
-	struct message answer = {.tag = MESSAGE_KILLED, .token = errand->token, .number = err};
-	struct message_process process = {
-		.pid = kill->pid, .tid = kill->tid, .uid = kill->uid, .start_boottime_ns = kill->start_boottime_ns};
+	struct message answer;
 
-	if (errand->tag == MESSAGE_PROCESS) {
-		answer.tag = MESSAGE_PROCESS_IS;
-		answer.number = 0;
-		answer.process = process;
-	} else {
-		answer.killed.process = process;
+	answer_begin(errand, &answer);
+	answer.token = errand->token;
+	if (errand->tag == MESSAGE_KILL) {
+		answer.number = err;
 		answer.killed.acted_ns = now_ns();
 		snprintf(answer.text, sizeof(answer.text), "%s", why_not(err));
 	}
@@ -168,13 +177,13 @@ static void tell_done(struct errands *errands)
 			at = &(*at)->next;
 		*at = errand->next;
 		errands->late -= is_late(errand);
-		errand->message.token = errand->token;
+		errand->answer->token = errand->token;
 		if (errand->tag == MESSAGE_KILL && !errand->known) {
 			const struct who_key key = key_of(&errand->kill);
 
-			whos_add(&errands->whos, &key, &errand->message.killed.process, now_ns());
+			whos_add(&errands->whos, &key, &errand->answer->killed.process, now_ns());
 		}
-		errands->told(errands->context, errand, &errand->message, errand->told);
+		errands->told(errands->context, errand, errand->answer, errand->told);
 		free(errand);
 	}
 }
@@ -225,7 +234,10 @@ static void errand_run(struct work *work)
 {
 	struct errand *errand = (struct errand *)work;
 
-	request_do(&errand->message, errand->known ? &errand->who : NULL);
+	if (errand->tag == MESSAGE_PROCESS)
+		request_process(errand->answer);
+	else
+		request_kill(&errand->kill, errand->known, errand->answer);
 }
 
 /* To end a process is what frees all that it holds, and does not wait for its turn. */
@@ -234,31 +246,34 @@ static uint32_t owner_of(const struct errand *errand)
 	return errand->tag == MESSAGE_KILL && errand->kill.action == ACTION_KILL_PROCESS ? 0 : errand->kill.pid;
 }
 
-void errands_begin(struct errands *errands, const struct errand *what)
+/* In one piece of memory, as the pool wants it, most of which is never touched. */
+static struct errand *errand_new(struct errands *errands, const struct errand *what, uint64_t now)
 {
-	struct errand *errand = xcalloc(1, sizeof(*errand));
-	uint64_t wait = wait_ns(errands, what->kill.pid), now = now_ns();
-	int err;
+	struct errand *errand = xrealloc(NULL, 1, sizeof(*errand) + sizeof(struct message));
+	struct message *answer = (struct message *)(errand + 1);
+	const struct who_key key = key_of(&what->kill);
 
 	*errand = *what;
+	errand->answer = answer;
+	answer_begin(errand, answer);
+	answer->number = what->refused;
+	if (what->refused)
+		snprintf(answer->text, sizeof(answer->text), "%s", what->why_refused);
+	errand->known = what->tag == MESSAGE_KILL &&
+			whos_find(&errands->whos, &key, what->kill.tid, now, &answer->killed.process);
+	return errand;
+}
+
+void errands_begin(struct errands *errands, const struct errand *what)
+{
+	uint64_t wait = wait_ns(errands, what->kill.pid), now = now_ns();
+	struct errand *errand = errand_new(errands, what, now);
+	int err;
+
 	errand->work = (struct work){.run = errand_run,
 				     .owner = owner_of(what),
 				     .unhurried = what->cause == FOR_NOTICE && errands->gathered++ < GATHER_MAX,
 				     .joins = what->cause == FOR_NOTICE};
-	errand->message = (struct message){.tag = what->tag, .number = what->refused};
-	if (what->refused)
-		snprintf(errand->message.text, sizeof(errand->message.text), "%s", what->why_refused);
-	if (what->tag == MESSAGE_KILL) {
-		const struct who_key key = key_of(&what->kill);
-
-		errand->message.kill = what->kill;
-		errand->known = whos_find(&errands->whos, &key, what->kill.tid, now, &errand->who);
-	} else {
-		errand->message.process = (struct message_process){.pid = what->kill.pid,
-								   .tid = what->kill.tid,
-								   .uid = what->kill.uid,
-								   .start_boottime_ns = what->kill.start_boottime_ns};
-	}
 	errand->due_ns = now + wait;
 	errand->waited = wait > 0;
 	err = workers_add(errands->workers, &errand->work);

@@ -37,14 +37,13 @@ struct errand {
 	uint64_t due_ns;
 	bool told, waited;
 	struct errand *next;
-	bool known;                 /* a kill, and whose connection it is */
-	struct message_process who; /* that */
-	struct message message;     /* the request, and then its answer; the worker's until it is done */
+	bool known;             /* a kill, and whose connection it is, is in the answer from the beginning */
+	struct message *answer; /* behind this, in the same memory; the worker's until it is done */
 };
 
-/* answer: MESSAGE_PROCESS_IS or MESSAGE_KILLED. late: it was told before that this takes too long; nobody waits for it any
- * more. */
-typedef void (*errand_told_fn)(void *context, const struct errand *errand, const struct message *answer, bool late);
+/* answer: MESSAGE_PROCESS_IS or MESSAGE_KILLED; it may be changed. late: it was told before that this takes too long; nobody
+ * waits for it any more. */
+typedef void (*errand_told_fn)(void *context, const struct errand *errand, struct message *answer, bool late);
 
 struct errands;
 
@@ -53,7 +52,7 @@ int errands_new(uint32_t wait_ms, errand_told_fn told, void *context, struct err
 /* Waits for none. */
 void errands_free(struct errands *errands);
 
-/* Copies what. May call told at once: if nothing can be done. */
+/* Copies what, but for what is errands.c's. May call told at once: if nothing can be done. */
 void errands_begin(struct errands *errands, const struct errand *what);
 /* The judge asks for what is under way FOR_NOTICE: it is told as well then. False: it is not under way, or was told. */
 bool errands_ask(struct errands *errands, const struct record_id *id, uint64_t cookie, uint32_t token);

@@ -148,24 +148,23 @@ static void cgroup_describe(int process_fd, char *ret, size_t size)
 		lines_copy(text, ret, size);
 }
 
-void process_describe(const struct message_process *asked, struct message_process *ret)
+void process_describe(struct message_process *process)
 {
-	int fd CLEANUP_CLOSE = process_open(asked->pid, asked->tid, asked->start_boottime_ns);
+	int fd CLEANUP_CLOSE = process_open(process->pid, process->tid, process->start_boottime_ns);
 	ssize_t len;
 
-	*ret = *asked;
-	ret->known = 0;
-	ret->exe[0] = '\0';
-	ret->cgroup[0] = '\0';
-	user_name(asked->uid, ret->user);
+	process->known = 0;
+	process->exe[0] = '\0';
+	process->cgroup[0] = '\0';
+	user_name(process->uid, process->user);
 	if (fd < 0)
 		return;
-	len = readlinkat(fd, "exe", ret->exe, sizeof(ret->exe) - 1);
+	len = readlinkat(fd, "exe", process->exe, sizeof(process->exe) - 1);
 	if (len < 0)
 		return;
-	ret->exe[len] = '\0';
-	cgroup_describe(fd, ret->cgroup, sizeof(ret->cgroup));
-	ret->known = 1;
+	process->exe[len] = '\0';
+	cgroup_describe(fd, process->cgroup, sizeof(process->cgroup));
+	process->known = 1;
 }
 
 static int netns_open(int dir_fd, const char *path, uint32_t netns)

@@ -40,12 +40,6 @@ static struct connection connection_of(const struct message_kill *kill)
 		.pid = kill->pid, .tid = kill->tid, .start_boottime_ns = kill->start_boottime_ns, .socket = kill->socket};
 }
 
-static struct message_process process_of(const struct message_kill *kill)
-{
-	return (struct message_process){
-		.pid = kill->pid, .tid = kill->tid, .start_boottime_ns = kill->start_boottime_ns, .uid = kill->uid};
-}
-
 /* The process first: one that loses its connection may end by itself before it is killed, and the log would have to say that it
  * was not. From then on it does nothing more; its connection is then destroyed, rather than closed in good order. */
 static int process_kill_with_socket(const struct message_kill *kill, const char **ret_why, bool *ret_ended)
@@ -82,24 +76,16 @@ static int kill_do(const struct message_kill *kill, struct message_killed *ret, 
 	return err;
 }
 
-void request_do(struct message *message, const struct message_process *known)
+void request_process(struct message *answer)
 {
-	struct message_process asked = message->process;
-	struct message_kill kill = message->kill;
+	process_describe(&answer->process);
+}
 
-	if (message->tag == MESSAGE_PROCESS) {
-		message->tag = MESSAGE_PROCESS_IS;
-		process_describe(&asked, &message->process);
-		return;
-	}
-	message->tag = MESSAGE_KILLED;
-	message->killed = (struct message_killed){};
-	asked = process_of(&kill);
+void request_kill(const struct message_kill *kill, bool known, struct message *answer)
+{
 	/* First, for a process that loses its connection may end at once. */
-	if (known)
-		message->killed.process = *known;
-	else
-		process_describe(&asked, &message->killed.process);
-	if (message->number == 0)
-		message->number = kill_do(&kill, &message->killed, message->text);
+	if (!known)
+		process_describe(&answer->killed.process);
+	if (answer->number == 0)
+		answer->number = kill_do(kill, &answer->killed, answer->text);
 }

@@ -9,8 +9,10 @@
  * look, always is. */
 int kill_check(const struct policies *policies, bool audit_only, const struct message_kill *kill, const char **ret_why);
 
-/* MESSAGE_PROCESS or MESSAGE_KILL becomes its answer. A kill is not checked; if it was, and number is not 0, it is only said
- * whose it was. known: whose it is, if that need not be looked for, or NULL. The process can make this wait as long as it likes: for a thread that has nothing else to do. */
-void request_do(struct message *message, const struct message_process *known);
+/* answer: a MESSAGE_PROCESS_IS, or a MESSAGE_KILLED, begun, and of its process pid, tid, uid and start; made whole. The process
+ * can make both wait as long as it likes: they are for a thread that has nothing else to do. */
+void request_process(struct message *answer);
+/* The kill is not checked; if it was, and answer->number is not 0, it is only said whose it was. known: that is there. */
+void request_kill(const struct message_kill *kill, bool known, struct message *answer);
 
 #endif

@@ -19,7 +19,7 @@ bool whos_find(const struct whos *whos, const struct who_key *key, uint32_t tid,
 
 		if (!who->process || now_ns >= who->until_ns || !is_same(&who->key, key))
 			continue;
-		*ret = *who->process;
+		message_process_copy(ret, who->process);
 		ret->tid = tid;
 		return true;
 	}
@@ -37,7 +37,7 @@ void whos_add(struct whos *whos, const struct who_key *key, const struct message
 		who->process = xcalloc(1, sizeof(*who->process));
 	who->key = *key;
 	who->until_ns = now_ns + WHO_MS * 1000000ULL;
-	*who->process = *process;
+	message_process_copy(who->process, process);
 }
 
 void whos_clear(struct whos *whos)
