@@ -2,7 +2,8 @@
 
 GOOD and CONDEMNED are ports; CONDEMNED 0: none there. With "-" no TLS: they are paths of Unix sockets, of a proxy that
 talks to these servers. COUNT to either, mixed, AT_ONCE open at a time; waves: the next ones when
-all of them have ended. Prints the same as client_many_blocking.py.
+all of them have ended, and those of a proxy are asked when all are open: what a pool is used for then depends less on which
+comes first. Prints the same as client_many_blocking.py.
 """
 import asyncio
 import json
@@ -15,42 +16,52 @@ BODY = b"hello from the test server"
 LIMIT = 30
 
 
-async def exchange(context, place):
+async def connect(context, place):
     if context:
-        reader, writer = await asyncio.open_connection("localhost", int(place), ssl=context)
-    else:
-        reader, writer = await asyncio.open_unix_connection(place)
-    try:
-        writer.write(REQUEST)
-        answer = await reader.read()
-        if BODY not in answer:
-            raise ConnectionError(f"answer: {answer!r}")
-    finally:
-        writer.transport.abort()
+        return await asyncio.open_connection("localhost", int(place), ssl=context)
+    return await asyncio.open_unix_connection(place)
 
 
-async def ask(context, place, free, times, failed):
+async def exchange(reader, writer):
+    writer.write(REQUEST)
+    answer = await reader.read()
+    if BODY not in answer:
+        raise ConnectionError(f"answer: {answer!r}")
+
+
+async def ask(context, place, free, times, failed, together):
     async with free:
-        begin = time.perf_counter()
+        begin, writer = time.perf_counter(), None
         try:
-            await asyncio.wait_for(exchange(context, place), LIMIT)
+            reader, writer = await asyncio.wait_for(connect(context, place), LIMIT)
+            if together:
+                await asyncio.wait_for(together.wait(), LIMIT)
+                begin = time.perf_counter()
+            await asyncio.wait_for(exchange(reader, writer), LIMIT)
             times.append(time.perf_counter() - begin)
-        except (OSError, asyncio.TimeoutError) as error:
+        except (OSError, asyncio.TimeoutError, asyncio.BrokenBarrierError) as error:
             failed.append(repr(error))
+            if together and not writer:
+                await together.abort()
+        finally:
+            if writer:
+                writer.transport.abort()
 
 
 async def main(ca, good, condemned, count, at_once, waves=None):
     context = None if ca == "-" else ssl.create_default_context(cafile=ca)
     free = asyncio.Semaphore(int(at_once))
     times, failed, served = [], [], []
-    tasks = []
+    asked = []
     for _ in range(int(count)):
         if condemned != "0":
-            tasks.append(ask(context, condemned, free, served, []))
-        tasks.append(ask(context, good, free, times, failed))
-    step = int(at_once) if waves else len(tasks)
-    for begin in range(0, len(tasks), step):
-        await asyncio.gather(*tasks[begin:begin + step])
+            asked.append((condemned, served, []))
+        asked.append((good, times, failed))
+    step = int(at_once) if waves else len(asked)
+    for begin in range(0, len(asked), step):
+        wave = asked[begin:begin + step]
+        together = asyncio.Barrier(len(wave)) if waves and not context else None
+        await asyncio.gather(*(ask(context, place, free, into, wrong, together) for place, into, wrong in wave))
     print(json.dumps({"good": times, "failed": failed, "served": len(served)}))
 
 

@@ -13,7 +13,7 @@ from host import check, wait_for
 
 LIMIT = 240         # seconds for a whole crowd: far more than it takes on a busy machine
 AT_ONCE = 100
-POOL = 16           # connections that nginx keeps open
+POOL = 4            # connections that nginx keeps open: few, so that most of a crowd are new
 
 
 class Outcome:
