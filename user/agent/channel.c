@@ -88,11 +88,19 @@ void message_begin(struct message *ret, uint32_t tag)
 		process->exe[0] = process->cgroup[0] = '\0';
 }
 
+static void text_copy(char *ret, const char *text, size_t room)
+{
+	size_t len = strnlen(text, room - 1);
+
+	memcpy(ret, text, len);
+	ret[len] = '\0';
+}
+
 void message_process_copy(struct message_process *ret, const struct message_process *process)
 {
 	memcpy(ret, process, offsetof(struct message_process, exe));
-	strcpy(ret->exe, process->exe);
-	strcpy(ret->cgroup, process->cgroup);
+	text_copy(ret->exe, process->exe, MESSAGE_PATH);
+	text_copy(ret->cgroup, process->cgroup, MESSAGE_CGROUP);
 }
 
 enum { PARTS = 5 }; /* of a message: what is always there, and two texts with their ends */

@@ -45,7 +45,7 @@ struct control {
 
 char *control_error(const char *text)
 {
-	struct json_object *answer = object_begin();
+	struct json *answer = object_begin();
 
 	object_count(answer, "control", CONTROL_FORMAT);
 	object_raw(answer, "error", text, TEXT_MAX);

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "../event/object.h"
 #include "records.h"
 #include "util.h"
 
@@ -38,9 +37,9 @@ static const char *reason_of(const struct coverage_file *file)
 	return file->reason ? file->reason : states[file->state].reason;
 }
 
-static struct json_object *what_it_is(const struct coverage_file *file)
+static struct json *what_it_is(const struct coverage_file *file)
 {
-	struct json_object *object = object_begin();
+	struct json *object = object_begin();
 
 	object_raw(object, "name", name_of(file), ID_TEXT_MAX);
 	object_raw(object, "version", file->version[0] ? file->version : NULL, ID_TEXT_MAX);
@@ -49,13 +48,13 @@ static struct json_object *what_it_is(const struct coverage_file *file)
 	return object;
 }
 
-struct json_object *coverage_libraries(const struct coverage *coverage)
+struct json *coverage_libraries(const struct coverage *coverage)
 {
-	struct json_object *list = array_begin();
+	struct json *list = array_begin();
 
 	for (size_t i = 0; i < coverage->files_count; i++) {
 		const struct coverage_file *file = &coverage->files[i];
-		struct json_object *object = what_it_is(file);
+		struct json *object = what_it_is(file);
 
 		object_raw(object, "reason", reason_of(file), TEXT_MAX);
 		object_hex(object, "build_id", file->build_id, file->build_id_len, false);
@@ -80,10 +79,10 @@ static void reasons_add(const char *reasons[], size_t *count, const char *reason
 	reasons[(*count)++] = reason;
 }
 
-static void put_reasons(struct json_object *object, const struct coverage *coverage, const struct coverage_process *process)
+static void put_reasons(struct json *object, const struct coverage *coverage, const struct coverage_process *process)
 {
 	const char **reasons CLEANUP_FREE = xcalloc(process->files_count + 1, sizeof(*reasons));
-	struct json_object *list = array_begin();
+	struct json *list = array_begin();
 	size_t count = 0;
 
 	if (process->bits32)
@@ -102,13 +101,13 @@ static void put_reasons(struct json_object *object, const struct coverage *cover
 	object_child(object, "reasons", list);
 }
 
-struct json_object *coverage_processes(const struct coverage *coverage)
+struct json *coverage_processes(const struct coverage *coverage)
 {
-	struct json_object *list = array_begin();
+	struct json *list = array_begin();
 
 	for (size_t i = 0; i < coverage->processes_count; i++) {
 		const struct coverage_process *process = &coverage->processes[i];
-		struct json_object *object = object_begin(), *uses = array_begin();
+		struct json *object = object_begin(), *uses = array_begin();
 
 		object_count(object, "pid", process->pid);
 		object_raw(object, "name", process->name, ID_TEXT_MAX);
@@ -124,9 +123,9 @@ struct json_object *coverage_processes(const struct coverage *coverage)
 	return list;
 }
 
-struct json_object *coverage_counts(const struct coverage *coverage)
+struct json *coverage_counts(const struct coverage *coverage)
 {
-	struct json_object *object = object_begin();
+	struct json *object = object_begin();
 	size_t covered = 0;
 
 	for (size_t i = 0; i < coverage->processes_count; i++)
@@ -143,9 +142,9 @@ static uint64_t at_most(uint64_t value, uint64_t most)
 	return value < most ? value : most;
 }
 
-struct json_object *coverage_times(const struct coverage *coverage)
+struct json *coverage_times(const struct coverage *coverage)
 {
-	struct json_object *object = object_begin();
+	struct json *object = object_begin();
 
 	object_count(object, "count", coverage->attach_us.count);
 	object_count(object, "p50", at_most(coverage->attach_us.p50, coverage->attach_us.most));
@@ -154,9 +153,9 @@ struct json_object *coverage_times(const struct coverage *coverage)
 	return object;
 }
 
-struct json_object *coverage_finding(const struct coverage *coverage)
+struct json *coverage_finding(const struct coverage *coverage)
 {
-	struct json_object *object = object_begin();
+	struct json *object = object_begin();
 
 	object_count(object, "files_examined", coverage->files_examined);
 	object_count(object, "attached", coverage->attached_ever);

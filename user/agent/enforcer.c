@@ -392,12 +392,11 @@ static void kill_answer(struct enforcer *enforcer, const struct message *message
 	errands_begin(enforcer->errands, &refused);
 }
 
-static void process_answer(struct enforcer *enforcer, const struct message *message)
+static void process_answer(struct enforcer *enforcer, const struct message_process *process, uint32_t token)
 {
-	const struct message_process *process = &message->process;
 	const struct errand errand = {.cause = FOR_JUDGE,
 				      .tag = MESSAGE_PROCESS,
-				      .token = message->token,
+				      .token = token,
 				      .kill = {.pid = process->pid,
 					       .tid = process->tid,
 					       .uid = process->uid,
@@ -410,7 +409,7 @@ bool enforcer_message(struct enforcer *enforcer, const struct message *message)
 {
 	switch (message->tag) {
 	case MESSAGE_PROCESS:
-		process_answer(enforcer, message);
+		process_answer(enforcer, &message->process, message->token);
 		return true;
 	case MESSAGE_KILL:
 		kill_answer(enforcer, message);
@@ -438,9 +437,9 @@ static void let_be(struct enforcer *enforcer, const struct message_kill *kill)
 	outcome_tell(enforcer, kill, &left);
 }
 
-/* rule: or NULL, if policies have changed meanwhile. */
-static void denied(struct enforcer *enforcer, const struct gate_notice *notice, const struct rule_name *rule)
+static void denied(struct enforcer *enforcer, const struct gate_notice *notice)
 {
+	const struct rule_name *rule = rule_of_number(&enforcer->rules, notice->rule); /* NULL: policies have changed */
 	struct message_kill kill = {
 		.pid = notice->id.pid_tgid >> 32,
 		.tid = (uint32_t)notice->id.pid_tgid,
@@ -451,7 +450,6 @@ static void denied(struct enforcer *enforcer, const struct gate_notice *notice, 
 		.id = notice->id,
 		.socket = notice->socket,
 	};
-	const char *why;
 
 	if (rule) {
 		kill.action = rule->action;
@@ -459,7 +457,7 @@ static void denied(struct enforcer *enforcer, const struct gate_notice *notice, 
 		memcpy(kill.rule, rule->rule, sizeof(kill.rule));
 	}
 	/* It may have stopped enforcing by now: then the judge will say that it may go. */
-	if (!rule || kill_check(enforcer->policies, enforcer->options.audit_only, &kill, &why) < 0)
+	if (!rule || kill_check(enforcer->policies, enforcer->options.audit_only, &kill, &(const char *){NULL}) < 0)
 		let_be(enforcer, &kill);
 	else
 		kill_now(enforcer, &kill, FOR_NOTICE, 0);
@@ -468,7 +466,6 @@ static void denied(struct enforcer *enforcer, const struct gate_notice *notice, 
 static void on_notice(void *context, const struct gate_notice *notice)
 {
 	struct enforcer *enforcer = context;
-	const struct rule_name *rule = rule_of_number(&enforcer->rules, notice->rule);
 	struct gate_entry entry = {.id = notice->id,
 				   .start_boottime_ns = notice->start_boottime_ns,
 				   .uid = notice->uid,
@@ -480,7 +477,7 @@ static void on_notice(void *context, const struct gate_notice *notice)
 	else if (notice->why == NOTICE_FULL)
 		entry_end(enforcer, &entry, GATE_WHY_FULL);
 	else if (notice->why == NOTICE_DENIED)
-		denied(enforcer, notice, rule);
+		denied(enforcer, notice);
 }
 
 enum gate_state enforcer_gate(const struct enforcer *enforcer, const char **ret_why)

@@ -73,16 +73,9 @@ void standing_gate(struct standing *standing, enum gate_state state, const char 
 
 /* --- parts ---------------------------------------------------------------------------------------------------------- */
 
-/* Also where it is empty: that there are none is an answer. */
-static void put_list(struct json_object *object, const char *key, struct json_object *list)
+static struct json *agent_part(const struct standing *standing)
 {
-	if (json_object_object_add(object, key, list) < 0)
-		abort(); /* memory, as util.h has it */
-}
-
-static struct json_object *agent_part(const struct standing *standing)
-{
-	struct json_object *object = object_begin();
+	struct json *object = object_begin();
 
 	object_text(object, "version", TLSWARDEN_VERSION, ID_TEXT_MAX);
 	object_number(object, "pid", getpid());
@@ -94,7 +87,7 @@ static struct json_object *agent_part(const struct standing *standing)
 }
 
 /* "audit, as enforce_until has passed": the word, and why it is so. */
-static void put_mode(struct json_object *object, const char *mode)
+static void put_mode(struct json *object, const char *mode)
 {
 	const char *comma = strchr(mode, ',');
 	CLEANUP_FREE char *word = xstrndup(mode, comma ? (size_t)(comma - mode) : strlen(mode));
@@ -104,14 +97,14 @@ static void put_mode(struct json_object *object, const char *mode)
 		object_text(object, "mode_reason", comma + 2, ID_TEXT_MAX);
 }
 
-static struct json_object *policies_part(const struct standing *standing)
+static struct json *policies_part(const struct standing *standing)
 {
-	struct json_object *list = array_begin();
+	struct json *list = array_begin();
 	int64_t now = time(NULL);
 
 	for (size_t i = 0; standing->policies && i < policies_count(standing->policies); i++) {
 		const struct policy_info info = policies_info(standing->policies, i);
-		struct json_object *object = object_begin();
+		struct json *object = object_begin();
 
 		object_raw(object, "name", info.name, ID_TEXT_MAX);
 		object_raw(object, "file", info.file, PATH_TEXT_MAX);
@@ -127,11 +120,11 @@ static struct json_object *policies_part(const struct standing *standing)
 	return list;
 }
 
-static struct json_object *gate_part(const struct standing *standing)
+static struct json *gate_part(const struct standing *standing)
 {
 	static const char *const states[] = {[GATE_OFF] = "off", [GATE_ON] = "on", [GATE_UNAVAILABLE] = "unavailable"};
 	const struct gate_options *options = &standing->options.gate;
-	struct json_object *object = object_begin();
+	struct json *object = object_begin();
 
 	object_text(object, "state", states[standing->gate], ID_TEXT_MAX);
 	object_raw(object, "reason", standing->gate_why, TEXT_MAX);
@@ -142,11 +135,10 @@ static struct json_object *gate_part(const struct standing *standing)
 }
 
 /* Names as in the event agent-stopped. */
-static struct json_object *counters_part(const struct counters *counters)
+static struct json *counters_part(const struct counters *counters)
 {
-	struct json_object *object = object_begin(), *cached = object_begin(), *gate = object_begin(),
-			   *lost = object_begin();
-	struct json_object *release = object_begin();
+	struct json *object = object_begin(), *cached = object_begin(), *gate = object_begin(), *lost = object_begin();
+	struct json *release = object_begin();
 
 	object_count(object, "verifications", counters->verifications);
 	object_count(object, "not_tls", counters->not_tls);
@@ -190,7 +182,7 @@ static struct finder *finder_of(struct standing *standing)
 }
 
 /* What cannot be told is left out, and the answer says why. */
-static void put_coverage(struct standing *standing, struct json_object *answer, bool with_processes)
+static void put_coverage(struct standing *standing, struct json *answer, bool with_processes)
 {
 	CLEANUP(coverage_freep) struct coverage *coverage = NULL;
 	struct finder *finder = finder_of(standing);
@@ -205,22 +197,22 @@ static void put_coverage(struct standing *standing, struct json_object *answer, 
 		return;
 	}
 	object_child(answer, "processes_count", coverage_counts(coverage));
-	put_list(answer, "libraries", coverage_libraries(coverage));
+	object_list(answer, "libraries", coverage_libraries(coverage));
 	if (with_processes)
-		put_list(answer, "processes", coverage_processes(coverage));
+		object_list(answer, "processes", coverage_processes(coverage));
 	object_child(answer, "attach_us", coverage_times(coverage));
 	object_child(answer, "finding", coverage_finding(coverage));
 }
 
 static char *answer(struct standing *standing, bool status)
 {
-	struct json_object *object = object_begin();
+	struct json *object = object_begin();
 
 	object_count(object, "control", CONTROL_FORMAT);
 	pthread_mutex_lock(&standing->mutex);
 	object_child(object, "agent", agent_part(standing));
 	if (status) {
-		put_list(object, "policies", policies_part(standing));
+		object_list(object, "policies", policies_part(standing));
 		object_child(object, "gate", gate_part(standing));
 	}
 	pthread_mutex_unlock(&standing->mutex);

@@ -20,10 +20,10 @@ static const struct {
 	{"policy-expired", "host", "change"},
 };
 
-static struct json_object *agent_event_block(const struct event_head *head, const char *action, const char *outcome)
+static struct json *agent_event_block(const struct event_head *head, const char *action, const char *outcome)
 {
 	const char *category = "host", *type = "info";
-	struct json_object *event = object_begin();
+	struct json *event = object_begin();
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (strcmp(kinds[i].action, action) == 0) {
@@ -41,39 +41,65 @@ static struct json_object *agent_event_block(const struct event_head *head, cons
 	return event;
 }
 
-/* Puts a detail where its dots lead, making the objects on the way. Where one of them is a value already, the rest of the
- * key stays whole, dots included. */
-static void put_detail(struct json_object *object, const struct event_detail *detail)
+static bool begins(const struct event_detail *detail, const char *with, size_t len)
 {
-	const char *key = detail->key, *dot;
+	return strncmp(detail->key, with, len) == 0;
+}
 
-	while ((dot = strchr(key, '.'))) {
-		CLEANUP_FREE char *name = xstrndup(key, (size_t)(dot - key));
-		struct json_object *next = NULL;
+/* Is one of the first count such a value, or does one lie below it? len: of the name and the dot behind it. */
+static bool is_value(const struct event_detail *details, size_t count, const char *name, size_t len)
+{
+	for (size_t i = 0; i < count; i++)
+		if (begins(&details[i], name, len - 1) && details[i].key[len - 1] == '\0')
+			return true;
+	return false;
+}
 
-		if (!json_object_object_get_ex(object, name, &next)) {
-			next = object_begin();
-			json_object_object_add(object, name, next);
-		} else if (!json_object_is_type(next, json_type_object)) {
-			break;
-		}
-		object = next;
-		key = dot + 1;
-	}
+static bool is_object(const struct event_detail *details, size_t count, const char *name, size_t len)
+{
+	for (size_t i = 0; i < count; i++)
+		if (begins(&details[i], name, len))
+			return true;
+	return false;
+}
+
+static void put_value(struct json *object, const char *key, const struct event_detail *detail)
+{
 	if (detail->text)
 		object_raw(object, key, detail->text, PATH_TEXT_MAX);
 	else
 		object_number(object, key, detail->number);
 }
 
+/* Those whose keys begin as that one does, up to its last dot before len, each where its dots lead. Where one of them is a value
+ * already, the rest of the key stays whole, dots included. */
+static void put_details(struct json *object, const struct event_detail *details, size_t count, const char *above, size_t len)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char *key = details[i].key, *dot = begins(&details[i], above, len) ? strchr(key + len, '.') : NULL;
+		size_t below = dot ? (size_t)(dot + 1 - key) : 0;
+
+		if (!begins(&details[i], above, len))
+			continue;
+		if (!dot || is_value(details, i, key, below)) {
+			put_value(object, key + len, &details[i]);
+		} else if (!is_object(details, i, key, below)) {
+			CLEANUP_FREE char *name = xstrndup(key + len, below - 1 - len);
+			struct json *child = object_begin();
+
+			put_details(child, details, count, key, below);
+			object_child(object, name, child);
+		}
+	}
+}
+
 char *event_agent_json(const struct event_head *head, const char *action, const char *outcome,
 		       const struct event_detail *details, size_t count)
 {
-	struct json_object *object = object_event(head, agent_event_block(head, action, outcome));
-	struct json_object *own = object_begin();
+	struct json *object = object_event(head, agent_event_block(head, action, outcome));
+	struct json *own = object_begin();
 
-	for (size_t i = 0; i < count; i++)
-		put_detail(own, &details[i]);
+	put_details(own, details, count, "", 0);
 	object_child(object, "tlswarden", own);
 	return object_line(object);
 }

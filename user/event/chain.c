@@ -59,7 +59,7 @@ static bool is_known(const uint8_t sha256[SHA256_BYTES])
 	return memcmp(sha256, zero, SHA256_BYTES) != 0;
 }
 
-static void put_pin(struct json_object *entry, const char *key, const uint8_t sha256[SHA256_BYTES])
+static void put_pin(struct json *entry, const char *key, const uint8_t sha256[SHA256_BYTES])
 {
 	char pin[PIN_CHARS + 1];
 
@@ -67,7 +67,7 @@ static void put_pin(struct json_object *entry, const char *key, const uint8_t sh
 	object_text(entry, key, pin, ID_TEXT_MAX);
 }
 
-static void put_key(struct json_object *entry, const struct certificate *certificate)
+static void put_key(struct json *entry, const struct certificate *certificate)
 {
 	put_pin(entry, "spki_sha256", certificate->spki_sha256);
 	/* Most keys are written as they usually are. */
@@ -81,7 +81,7 @@ static void put_key(struct json_object *entry, const struct certificate *certifi
 	object_text(entry, "signature_digest", certificate->signature_digest, ID_TEXT_MAX);
 }
 
-static void put_position(struct json_object *entry, const struct facts *facts, const struct shown *shown)
+static void put_position(struct json *entry, const struct facts *facts, const struct shown *shown)
 {
 	for (size_t i = 0; shown->proven && i < facts->path_count; i++) {
 		if (same(facts->path[i], shown->certificate)) {
@@ -91,11 +91,11 @@ static void put_position(struct json_object *entry, const struct facts *facts, c
 	}
 }
 
-static struct json_object *entry_json(const struct facts *facts, const struct shown *shown)
+static struct json *entry_json(const struct facts *facts, const struct shown *shown)
 {
 	const struct certificate *certificate = shown->certificate;
 	const char *error = certificate->error;
-	struct json_object *entry = object_begin();
+	struct json *entry = object_begin();
 
 	if (certificate->parsed) {
 		object_text(entry, "subject", certificate->subject, TEXT_MAX);
@@ -124,9 +124,9 @@ static struct json_object *entry_json(const struct facts *facts, const struct sh
 	return entry;
 }
 
-struct json_object *chain_json(const struct facts *facts)
+struct json *chain_json(const struct facts *facts)
 {
-	struct json_object *chain = array_begin();
+	struct json *chain = array_begin();
 	struct shown_list shown;
 
 	list(facts, &shown);
@@ -140,9 +140,9 @@ static size_t base64_len(size_t len)
 	return (len + 2) / 3 * 4;
 }
 
-struct json_object *certificates_json(const struct facts *facts)
+struct json *certificates_json(const struct facts *facts)
 {
-	struct json_object *array;
+	struct json *array;
 	struct shown_list shown;
 	size_t total = 0;
 	bool any = false;

@@ -5,9 +5,9 @@
 #include "object.h"
 
 /* tlswarden.chain: an array, possibly empty. */
-struct json_object *chain_json(const struct facts *facts);
+struct json *chain_json(const struct facts *facts);
 /* The DER of each of its entries as base64, in the same order; "" for one whose bytes are not known. NULL: there are none, or
  * they are more than fits into a line. */
-struct json_object *certificates_json(const struct facts *facts);
+struct json *certificates_json(const struct facts *facts);
 
 #endif

@@ -6,9 +6,9 @@
 #include "words.h"
 
 /* The outcome is that of what `fail` asks for. */
-static struct json_object *event_block(const struct event_head *head, const struct event_gate *gate)
+static struct json *event_block(const struct event_head *head, const struct event_gate *gate)
 {
-	struct json_object *event = object_begin();
+	struct json *event = object_begin();
 
 	object_text(event, "kind", "alert", ID_TEXT_MAX);
 	object_list_of_one(event, "category", "network");
@@ -19,9 +19,9 @@ static struct json_object *event_block(const struct event_head *head, const stru
 	return event;
 }
 
-static struct json_object *tlswarden_block(const struct event_gate *gate)
+static struct json *tlswarden_block(const struct event_gate *gate)
 {
-	struct json_object *own = object_begin(), *waiting = object_begin(), *action = object_begin();
+	struct json *own = object_begin(), *waiting = object_begin(), *action = object_begin();
 
 	if (gate->role != FACTS_ROLE_UNKNOWN)
 		object_text(own, "role", role_words.items[gate->role], ID_TEXT_MAX);
@@ -39,7 +39,7 @@ static struct json_object *tlswarden_block(const struct event_gate *gate)
 
 char *event_gate_json(const struct event_head *head, const struct event_gate *gate)
 {
-	struct json_object *object = object_event(head, event_block(head, gate));
+	struct json *object = object_event(head, event_block(head, gate));
 	const struct connection connection = {.role = gate->role,
 					      .local = &gate->local,
 					      .peer = &gate->peer,

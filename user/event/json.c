@@ -49,10 +49,10 @@ static const char *event_outcome(const struct event_verification *v)
 	return "unknown";
 }
 
-static struct json_object *event_block(const struct event_head *head, const struct event_verification *v)
+static struct json *event_block(const struct event_head *head, const struct event_verification *v)
 {
 	const struct violation *violation = strongest(v->verdict);
-	struct json_object *event = object_begin();
+	struct json *event = object_begin();
 
 	object_text(event, "kind", violation ? "alert" : "event", ID_TEXT_MAX);
 	object_list_of_one(event, "category", "network");
@@ -65,7 +65,7 @@ static struct json_object *event_block(const struct event_head *head, const stru
 	return event;
 }
 
-static void put_parties(struct json_object *object, const struct event_verification *v)
+static void put_parties(struct json *object, const struct event_verification *v)
 {
 	const struct facts *facts = v->facts;
 	const struct event_context *context = &v->context;
@@ -83,9 +83,9 @@ static void put_parties(struct json_object *object, const struct event_verificat
 	put_connection(object, &connection);
 }
 
-static struct json_object *x509_block(const struct certificate *leaf)
+static struct json *x509_block(const struct certificate *leaf)
 {
-	struct json_object *x509 = object_begin(), *names = array_begin();
+	struct json *x509 = object_begin(), *names = array_begin();
 
 	object_text(x509, "serial_number", leaf->serial, TEXT_MAX);
 	for (size_t i = 0; i < leaf->sans_count && i < SANS_SHOWN; i++)
@@ -99,10 +99,10 @@ static struct json_object *x509_block(const struct certificate *leaf)
 }
 
 /* The leaf, into tls.server or tls.client; of one that does not parse only the hash is known. */
-static void put_leaf(struct json_object *side, const struct facts *facts)
+static void put_leaf(struct json *side, const struct facts *facts)
 {
 	const struct certificate *leaf = facts->certs_count ? facts->certs[0].certificate : NULL;
-	struct json_object *hash = object_begin();
+	struct json *hash = object_begin();
 
 	if (leaf && leaf->parsed) {
 		object_text(side, "subject", leaf->subject, TEXT_MAX);
@@ -117,23 +117,29 @@ static void put_leaf(struct json_object *side, const struct facts *facts)
 		object_child(side, "x509", x509_block(leaf));
 }
 
-static struct json_object *tls_block(const struct facts *facts)
+/* certificates: NULL, or an array, which it takes: into the block that has the leaf. */
+static struct json *tls_block(const struct facts *facts, struct json *certificates)
 {
-	struct json_object *tls = object_begin(), *client = object_begin(), *server = object_begin();
+	struct json *tls = object_begin(), *client = object_begin(), *server = object_begin();
+	struct json *peer = facts->role == FACTS_ROLE_SERVER ? client : server;
 
 	if (facts->server_name)
 		object_text(client, "server_name", facts->server_name, TEXT_MAX);
 	else
-		json_object_object_add(client, "server_name", NULL);
-	put_leaf(facts->role == FACTS_ROLE_SERVER ? client : server, facts);
+		object_null(client, "server_name");
+	put_leaf(peer, facts);
+	if (certificates)
+		object_child(peer, "certificate_chain", certificates);
 	object_child(tls, "client", client);
 	object_child(tls, "server", server);
+	if (facts->resumed)
+		object_flag(tls, "resumed", true);
 	return tls;
 }
 
-static struct json_object *rule_block(const struct violation *violation)
+static struct json *rule_block(const struct violation *violation)
 {
-	struct json_object *rule = object_begin();
+	struct json *rule = object_begin();
 
 	if (violation) {
 		object_text(rule, "id", violation->rule, ID_TEXT_MAX);
@@ -143,9 +149,9 @@ static struct json_object *rule_block(const struct violation *violation)
 	return rule;
 }
 
-static struct json_object *library_block(const struct event_verification *v)
+static struct json *library_block(const struct event_verification *v)
 {
-	struct json_object *library = object_begin();
+	struct json *library = object_begin();
 
 	object_text(library, "name", library_words.items[v->facts->library], ID_TEXT_MAX);
 	object_raw(library, "version", v->context.library_version, ID_TEXT_MAX);
@@ -154,9 +160,9 @@ static struct json_object *library_block(const struct event_verification *v)
 	return library;
 }
 
-static struct json_object *verify_block(const struct facts *facts)
+static struct json *verify_block(const struct facts *facts)
 {
-	struct json_object *verify = object_begin();
+	struct json *verify = object_begin();
 
 	object_text(verify, "result", verify_words.items[facts->verify], ID_TEXT_MAX);
 	object_number(verify, "code", facts->verify_code);
@@ -166,22 +172,22 @@ static struct json_object *verify_block(const struct facts *facts)
 }
 
 /* What took the place of a certificate. */
-static struct json_object *peer_block(const struct facts *facts)
+static struct json *peer_block(const struct facts *facts)
 {
-	struct json_object *peer = object_begin();
+	struct json *peer = object_begin();
 
 	if (facts->verify == VERIFY_NO_CERTIFICATE)
 		object_text(peer, "proof", proof_words.items[facts->proof], ID_TEXT_MAX);
 	return peer;
 }
 
-static struct json_object *violations_block(const struct verdict *verdict)
+static struct json *violations_block(const struct verdict *verdict)
 {
-	struct json_object *list = array_begin();
+	struct json *list = array_begin();
 
 	for (size_t i = 0; i < verdict->count && i < VIOLATIONS_SHOWN; i++) {
 		const struct violation *violation = &verdict->violations[i];
-		struct json_object *entry = object_begin();
+		struct json *entry = object_begin();
 
 		object_text(entry, "rule", violation->rule, ID_TEXT_MAX);
 		object_text(entry, "ruleset", violation->ruleset, ID_TEXT_MAX);
@@ -192,9 +198,9 @@ static struct json_object *violations_block(const struct verdict *verdict)
 	return list;
 }
 
-static struct json_object *policy_block(const struct violation *violation)
+static struct json *policy_block(const struct violation *violation)
 {
-	struct json_object *policy = object_begin();
+	struct json *policy = object_begin();
 
 	if (violation) {
 		object_text(policy, "name", violation->ruleset, ID_TEXT_MAX);
@@ -204,9 +210,9 @@ static struct json_object *policy_block(const struct violation *violation)
 	return policy;
 }
 
-static struct json_object *action_block(const struct event_verification *v)
+static struct json *action_block(const struct event_verification *v)
 {
-	struct json_object *action = object_begin();
+	struct json *action = object_begin();
 
 	if (v->verdict->count)
 		object_text(action, "requested", action_names[v->verdict->requested], ID_TEXT_MAX);
@@ -216,14 +222,14 @@ static struct json_object *action_block(const struct event_verification *v)
 	return action;
 }
 
-static void put_left_out(struct json_object *object, const char *key, size_t total, size_t shown)
+static void put_left_out(struct json *object, const char *key, size_t total, size_t shown)
 {
 	if (total > shown)
 		object_count(object, key, total - shown);
 }
 
 /* What is not there, and why: a rule that cannot be sure looks at it. */
-static void put_gaps(struct json_object *own, const struct facts *facts)
+static void put_gaps(struct json *own, const struct facts *facts)
 {
 	if (facts->truncated)
 		object_flag(own, "truncated", true);
@@ -234,7 +240,7 @@ static void put_gaps(struct json_object *own, const struct facts *facts)
 }
 
 /* What the list of names alone does not tell. */
-static void put_names(struct json_object *own, const struct certificate *leaf)
+static void put_names(struct json *own, const struct certificate *leaf)
 {
 	size_t shown = leaf->sans_count;
 	bool odd = false;
@@ -244,7 +250,7 @@ static void put_names(struct json_object *own, const struct certificate *leaf)
 	for (size_t i = 0; i < shown; i++)
 		odd |= san_guess(leaf->sans[i].text) != leaf->sans[i].kind;
 	if (odd) {
-		struct json_object *kinds = array_begin();
+		struct json *kinds = array_begin();
 
 		for (size_t i = 0; i < shown; i++)
 			array_text(kinds, san_words.items[leaf->sans[i].kind], ID_TEXT_MAX);
@@ -253,11 +259,11 @@ static void put_names(struct json_object *own, const struct certificate *leaf)
 	put_left_out(own, "alternative_names_left_out", leaf->sans_total, shown);
 }
 
-static struct json_object *tlswarden_block(const struct event_verification *v)
+static struct json *tlswarden_block(const struct event_verification *v)
 {
 	const struct facts *facts = v->facts;
 	const struct certificate *leaf = facts->certs_count ? facts->certs[0].certificate : NULL;
-	struct json_object *own = object_begin(), *latency = object_begin();
+	struct json *own = object_begin(), *latency = object_begin();
 
 	object_text(own, "role", role_words.items[facts->role], ID_TEXT_MAX);
 	object_child(own, "library", library_block(v));
@@ -284,36 +290,15 @@ static struct json_object *tlswarden_block(const struct event_verification *v)
 	return own;
 }
 
-/* Into the block that has the leaf. False: they make the event too long, or it was too long for them before. */
-static bool put_certificates(struct json_object *tls, const struct facts *facts)
+static struct json *whole_event(const struct event_head *head, const struct event_verification *v, bool with_certificates)
 {
-	const char *side = facts->role == FACTS_ROLE_SERVER ? "client" : "server";
-	struct json_object *certificates = certificates_json(facts), *block = NULL;
+	struct json *object = object_event(head, event_block(head, v));
+	struct json *certificates = with_certificates ? certificates_json(v->facts) : NULL, *own = tlswarden_block(v);
 
-	if (!certificates)
-		return false;
-	/* Of a leaf that was not captured the side knows nothing. */
-	if (json_object_object_get_ex(tls, side, &block)) {
-		object_child(block, "certificate_chain", certificates);
-	} else {
-		block = object_begin();
-		object_child(block, "certificate_chain", certificates);
-		object_child(tls, side, block);
-	}
-	return true;
-}
-
-static struct json_object *whole_event(const struct event_head *head, const struct event_verification *v, bool certificates)
-{
-	struct json_object *object = object_event(head, event_block(head, v));
-	struct json_object *tls = tls_block(v->facts), *own = tlswarden_block(v);
-
-	put_parties(object, v);
-	if (v->certificates && v->facts->certs_count && !(certificates && put_certificates(tls, v->facts)))
+	if (v->certificates && v->facts->certs_count && !certificates)
 		object_flag(own, "certificates_left_out", true);
-	if (v->facts->resumed)
-		object_flag(tls, "resumed", true);
-	object_child(object, "tls", tls);
+	put_parties(object, v);
+	object_child(object, "tls", tls_block(v->facts, certificates));
 	object_child(object, "rule", rule_block(strongest(v->verdict)));
 	object_child(object, "tlswarden", own);
 	return object;

@@ -1,45 +1,140 @@
 /* JSON objects under construction: puts that leave unknown values out, and texts with a bound.
  *
- * Trusts its callers for which texts are escaped already (object_text) and which are not (object_raw); for either json-c
- * itself escapes what JSON asks for, so that a line never breaks. Keys are ours, never an attacker's.
- * Bounds: TEXT_MAX and its like (object.h). Memory that json-c cannot have ends the process, as in util.h: an event with
- * holes would be taken for the truth. */
+ * The text is written down at once: a tree of values, made first and printed then, took five times as long, and with it half
+ * of what an event costs. Trusts its callers for which texts are escaped already (object_text) and which are not (object_raw);
+ * for either what JSON asks for is escaped here (RFC 8259, section 7), so that a line never breaks. Keys are ours, never an
+ * attacker's, and no key is put twice into one object.
+ * Bounds: TEXT_MAX and its like (object.h). Memory that cannot be had ends the process, as in util.h: an event with holes would
+ * be taken for the truth. */
 #include "object.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "util.h"
 
-static _Noreturn void no_memory(void)
+struct json {
+	char *text; /* owned; without its last bracket */
+	size_t len, room;
+	bool array;
+};
+
+enum {
+	ROOM_FIRST = 256, /* bytes: for most objects of an event */
+	NUMBER_ROOM = 24, /* the longest number and its sign */
+};
+
+static struct json *begin(bool array)
 {
-	fputs("tlswarden: out of memory for an event\n", stderr);
-	abort();
+	struct json *json = xcalloc(1, sizeof(*json));
+
+	json->text = xrealloc(NULL, ROOM_FIRST, 1);
+	json->room = ROOM_FIRST;
+	json->text[json->len++] = array ? '[' : '{';
+	json->array = array;
+	return json;
 }
 
-static struct json_object *need(struct json_object *object)
+struct json *object_begin(void)
 {
-	if (!object)
-		no_memory();
-	return object;
+	return begin(false);
 }
 
-struct json_object *object_begin(void)
+struct json *array_begin(void)
 {
-	return need(json_object_new_object());
+	return begin(true);
 }
 
-struct json_object *array_begin(void)
+static void json_free(struct json *json)
 {
-	return need(json_object_new_array());
+	free(json->text);
+	free(json);
 }
 
-/* key: static. */
-static void put(struct json_object *object, const char *key, struct json_object *value)
+/* Where more bytes can be written. */
+static char *room_for(struct json *json, size_t more)
 {
-	if (json_object_object_add_ex(object, key, need(value), JSON_C_OBJECT_ADD_CONSTANT_KEY) < 0)
-		no_memory();
+	if (json->room - json->len < more) {
+		json->room = 2 * json->room + more;
+		json->text = xrealloc(json->text, json->room, 1);
+	}
+	return json->text + json->len;
+}
+
+static void add(struct json *json, const char *bytes, size_t len)
+{
+	memcpy(room_for(json, len), bytes, len);
+	json->len += len;
+}
+
+static bool is_empty(const struct json *json)
+{
+	return json->len == 1;
+}
+
+/* In front of a value. key: NULL in an array. */
+static void begin_value(struct json *json, const char *key)
+{
+	if (!is_empty(json))
+		add(json, ",", 1);
+	if (!key)
+		return;
+	add(json, "\"", 1);
+	add(json, key, strlen(key));
+	add(json, "\":", 2);
+}
+
+static bool is_plain(char c)
+{
+	return (uint8_t)c >= ' ' && c != '"' && c != '\\';
+}
+
+static void add_escaped(struct json *json, char c)
+{
+	static const char from[] = "\b\n\r\t\f\"\\", to[] = "bnrtf\"\\";
+	const char *known = memchr(from, c, sizeof(from) - 1);
+	char text[8] = {'\\'};
+
+	if (known) {
+		text[1] = to[known - from];
+		add(json, text, 2);
+	} else {
+		snprintf(text, sizeof(text), "\\u%04x", (uint8_t)c);
+		add(json, text, 6);
+	}
+}
+
+static void add_string(struct json *json, const char *text, size_t len)
+{
+	size_t done = 0;
+
+	add(json, "\"", 1);
+	while (done < len) {
+		size_t run = 0;
+
+		while (done + run < len && is_plain(text[done + run]))
+			run++;
+		add(json, text + done, run);
+		done += run;
+		if (done < len)
+			add_escaped(json, text[done++]);
+	}
+	add(json, "\"", 1);
+}
+
+/* sign: 0, or '-'. */
+static void add_number(struct json *json, char sign, uint64_t value)
+{
+	char text[NUMBER_ROOM], *at = text + sizeof(text);
+
+	do
+		*--at = (char)('0' + value % 10);
+	while ((value /= 10));
+	if (sign)
+		*--at = sign;
+	add(json, at, (size_t)(text + sizeof(text) - at));
 }
 
 static bool is_hex(char c)
@@ -73,21 +168,23 @@ char *text_cut(const char *text, size_t max)
 	return xasprintf("%.*s…", (int)end, text);
 }
 
-static struct json_object *bounded(const char *text, size_t max)
+static void add_bounded(struct json *json, const char *text, size_t max)
 {
 	size_t len = strnlen(text, max + 1);
 	CLEANUP_FREE char *cut = len > max ? text_cut(text, max) : NULL;
 
-	return need(cut ? json_object_new_string(cut) : json_object_new_string_len(text, (int)len));
+	add_string(json, cut ? cut : text, cut ? strlen(cut) : len);
 }
 
-void object_text(struct json_object *object, const char *key, const char *text, size_t max)
+void object_text(struct json *object, const char *key, const char *text, size_t max)
 {
-	if (text)
-		put(object, key, bounded(text, max));
+	if (text) {
+		begin_value(object, key);
+		add_bounded(object, text, max);
+	}
 }
 
-void object_raw(struct json_object *object, const char *key, const char *text, size_t max)
+void object_raw(struct json *object, const char *key, const char *text, size_t max)
 {
 	if (text) {
 		CLEANUP_FREE char *safe = text_escape(text, strlen(text));
@@ -96,97 +193,140 @@ void object_raw(struct json_object *object, const char *key, const char *text, s
 	}
 }
 
-void object_number(struct json_object *object, const char *key, int64_t value)
+void object_number(struct json *object, const char *key, int64_t value)
 {
-	put(object, key, json_object_new_int64(value));
+	begin_value(object, key);
+	add_number(object, value < 0 ? '-' : 0, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
-void object_count(struct json_object *object, const char *key, uint64_t value)
+void object_count(struct json *object, const char *key, uint64_t value)
 {
-	put(object, key, json_object_new_uint64(value));
+	begin_value(object, key);
+	add_number(object, 0, value);
 }
 
-void object_flag(struct json_object *object, const char *key, bool value)
+void object_flag(struct json *object, const char *key, bool value)
 {
-	put(object, key, json_object_new_boolean(value));
+	begin_value(object, key);
+	add(object, value ? "true" : "false", value ? 4 : 5);
 }
 
-void object_hex(struct json_object *object, const char *key, const uint8_t *data, size_t len, bool upper)
+void object_null(struct json *object, const char *key)
 {
-	CLEANUP_FREE char *hex = NULL;
+	begin_value(object, key);
+	add(object, "null", 4);
+}
 
+void object_hex(struct json *object, const char *key, const uint8_t *data, size_t len, bool upper)
+{
 	if (!data || len == 0)
 		return;
-	hex = xcalloc(2 * len + 1, 1);
-	hex_encode(data, len, upper, hex);
-	put(object, key, json_object_new_string(hex));
+	begin_value(object, key);
+	add(object, "\"", 1);
+	hex_encode(data, len, upper, room_for(object, 2 * len + 1));
+	object->len += 2 * len;
+	add(object, "\"", 1);
 }
 
-/* Seconds since 1970 to "2026-11-22T01:02:03", and what goes behind; false if there is no four-digit year for it. */
-static bool format_seconds(int64_t seconds, const char *behind, char *out, size_t size)
+/* In so many digits. */
+static void digits(char *out, unsigned count, unsigned value)
+{
+	for (; count; value /= 10)
+		out[--count] = (char)('0' + value % 10);
+}
+
+/* Seconds since 1970 to "2026-11-22T01:02:03"; false if there is no four-digit year for it. */
+static bool format_seconds(int64_t seconds, char out[static 20])
 {
 	time_t time = seconds;
 	struct tm tm;
 
 	if (!gmtime_r(&time, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
 		return false;
-	snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d%s", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		 tm.tm_min, tm.tm_sec, behind);
+	memcpy(out, "0000-00-00T00:00:00", 20);
+	digits(out, 4, (unsigned)tm.tm_year + 1900);
+	digits(out + 5, 2, (unsigned)tm.tm_mon + 1);
+	digits(out + 8, 2, (unsigned)tm.tm_mday);
+	digits(out + 11, 2, (unsigned)tm.tm_hour);
+	digits(out + 14, 2, (unsigned)tm.tm_min);
+	digits(out + 17, 2, (unsigned)tm.tm_sec);
 	return true;
 }
 
-void object_time(struct json_object *object, const char *key, int64_t seconds)
+void object_time(struct json *object, const char *key, int64_t seconds)
 {
-	char text[64];
+	char text[20 + 1];
 
-	if (format_seconds(seconds, "Z", text, sizeof(text)))
-		put(object, key, json_object_new_string(text));
+	if (!format_seconds(seconds, text))
+		return;
+	memcpy(text + 19, "Z", 2);
+	object_text(object, key, text, ID_TEXT_MAX);
 }
 
-void object_child(struct json_object *object, const char *key, struct json_object *child)
+/* @timestamp: with microseconds. */
+static void object_stamp(struct json *object, int64_t time_us)
 {
-	bool empty = json_object_is_type(child, json_type_array) ? json_object_array_length(child) == 0 :
-								   json_object_object_length(child) == 0;
-
-	if (empty)
-		json_object_put(child);
-	else
-		put(object, key, child);
-}
-
-void array_text(struct json_object *array, const char *text, size_t max)
-{
-	array_child(array, bounded(text, max));
-}
-
-void array_child(struct json_object *array, struct json_object *child)
-{
-	if (json_object_array_add(array, child) < 0)
-		no_memory();
-}
-
-void object_list_of_one(struct json_object *object, const char *key, const char *text)
-{
-	struct json_object *list = array_begin();
-
-	array_text(list, text, ID_TEXT_MAX);
-	object_child(object, key, list);
-}
-
-struct json_object *object_event(const struct event_head *head, struct json_object *event)
-{
-	struct json_object *object = object_begin(), *ecs = object_begin(), *host = object_begin();
-	int64_t seconds = head->time_us / 1000000, micros = head->time_us % 1000000;
-	char micro[16], stamp[64];
+	int64_t seconds = time_us / 1000000, micros = time_us % 1000000;
+	char text[32];
 
 	if (micros < 0) {
 		micros += 1000000;
 		seconds--;
 	}
-	snprintf(micro, sizeof(micro), ".%06" PRId64 "Z", micros);
-	if (format_seconds(seconds, micro, stamp, sizeof(stamp))) {
-		put(object, "@timestamp", json_object_new_string(stamp));
-	}
+	if (!format_seconds(seconds, text))
+		return;
+	text[19] = '.';
+	digits(text + 20, 6, (unsigned)micros);
+	memcpy(text + 26, "Z", 2);
+	object_text(object, "@timestamp", text, ID_TEXT_MAX);
+}
+
+/* Takes child. */
+static void add_child(struct json *json, const char *key, struct json *child)
+{
+	begin_value(json, key);
+	add(json, child->text, child->len);
+	add(json, child->array ? "]" : "}", 1);
+	json_free(child);
+}
+
+void object_child(struct json *object, const char *key, struct json *child)
+{
+	if (is_empty(child))
+		json_free(child);
+	else
+		add_child(object, key, child);
+}
+
+void object_list(struct json *object, const char *key, struct json *list)
+{
+	add_child(object, key, list);
+}
+
+void array_text(struct json *array, const char *text, size_t max)
+{
+	begin_value(array, NULL);
+	add_bounded(array, text, max);
+}
+
+void array_child(struct json *array, struct json *child)
+{
+	add_child(array, NULL, child);
+}
+
+void object_list_of_one(struct json *object, const char *key, const char *text)
+{
+	struct json *list = array_begin();
+
+	array_text(list, text, ID_TEXT_MAX);
+	object_child(object, key, list);
+}
+
+struct json *object_event(const struct event_head *head, struct json *event)
+{
+	struct json *object = object_begin(), *ecs = object_begin(), *host = object_begin();
+
+	object_stamp(object, head->time_us);
 	object_text(ecs, "version", "8.17.0", ID_TEXT_MAX);
 	object_child(object, "ecs", ecs);
 	object_child(object, "event", event);
@@ -195,18 +335,12 @@ struct json_object *object_event(const struct event_head *head, struct json_obje
 	return object;
 }
 
-char *object_line(struct json_object *object)
+char *object_line(struct json *object)
 {
-	size_t len = 0;
-	const char *text = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-							     &len);
-	char *line = NULL;
+	char *line;
 
-	if (!text)
-		no_memory();
-	line = xcalloc(len + 2, 1);
-	memcpy(line, text, len);
-	line[len] = '\n';
-	json_object_put(object);
+	add(object, object->array ? "]\n" : "}\n", 3); /* and its NUL */
+	line = TAKE_PTR(object->text);
+	json_free(object);
 	return line;
 }

@@ -5,9 +5,9 @@
 
 #include <inttypes.h>
 
-struct json_object *process_json(const struct event_context *context, const char *exe, uint32_t uid, const char *user_name)
+struct json *process_json(const struct event_context *context, const char *exe, uint32_t uid, const char *user_name)
 {
-	struct json_object *process = object_begin(), *user = object_begin();
+	struct json *process = object_begin(), *user = object_begin();
 	char text[64];
 
 	if (context->pid)
@@ -27,9 +27,9 @@ struct json_object *process_json(const struct event_context *context, const char
 	return process;
 }
 
-void put_workload(struct json_object *object, const struct event_context *context)
+void put_workload(struct json *object, const struct event_context *context)
 {
-	struct json_object *container = object_begin(), *service = object_begin();
+	struct json *container = object_begin(), *service = object_begin();
 
 	object_raw(container, "id", context->container, ID_TEXT_MAX);
 	object_child(object, "container", container);
@@ -37,9 +37,9 @@ void put_workload(struct json_object *object, const struct event_context *contex
 	object_child(object, "service", service);
 }
 
-static struct json_object *endpoint(const struct address *address, uint16_t port)
+static struct json *endpoint(const struct address *address, uint16_t port)
 {
-	struct json_object *object = object_begin();
+	struct json *object = object_begin();
 	char ip[ADDRESS_TEXT_MAX];
 
 	if (address->len) {
@@ -51,11 +51,11 @@ static struct json_object *endpoint(const struct address *address, uint16_t port
 	return object;
 }
 
-void put_connection(struct json_object *object, const struct connection *connection)
+void put_connection(struct json *object, const struct connection *connection)
 {
-	struct json_object *local = endpoint(connection->local, connection->local_port);
-	struct json_object *peer = endpoint(connection->peer, connection->peer_port);
-	struct json_object *network = object_begin();
+	struct json *local = endpoint(connection->local, connection->local_port);
+	struct json *peer = endpoint(connection->peer, connection->peer_port);
+	struct json *network = object_begin();
 	bool server = connection->role == FACTS_ROLE_SERVER;
 	uint8_t len = connection->peer->len ? connection->peer->len : connection->local->len;
 
@@ -69,9 +69,9 @@ void put_connection(struct json_object *object, const struct connection *connect
 	object_child(object, "network", network);
 }
 
-struct json_object *socket_json(const struct event_context *context)
+struct json *socket_json(const struct event_context *context)
 {
-	struct json_object *socket = object_begin();
+	struct json *socket = object_begin();
 	char cookie[32];
 
 	if (context->socket_cookie) { /* text: JSON's readers hold numbers in 53 bits */

@@ -15,11 +15,11 @@ struct connection {
 };
 
 /* exe: any bytes; uid UINT32_MAX, user NULL: not known. */
-struct json_object *process_json(const struct event_context *context, const char *exe, uint32_t uid, const char *user);
+struct json *process_json(const struct event_context *context, const char *exe, uint32_t uid, const char *user);
 /* container and service. */
-void put_workload(struct json_object *object, const struct event_context *context);
+void put_workload(struct json *object, const struct event_context *context);
 /* source, destination, network. The source is the TLS client, whichever end is ours; of an unknown role it is our end. */
-void put_connection(struct json_object *object, const struct connection *connection);
-struct json_object *socket_json(const struct event_context *context);
+void put_connection(struct json *object, const struct connection *connection);
+struct json *socket_json(const struct event_context *context);
 
 #endif
