@@ -54,6 +54,23 @@ def lock(name):
     return file
 
 
+class BpfFileSystem:
+    """Where the gate's pins go, mounted if the machine has none (systemd mounts it). close() takes away what was mounted here."""
+
+    PLACE = "/sys/fs/bpf"
+
+    def __init__(self):
+        with open("/proc/self/mounts", encoding="utf-8") as mounts:
+            self.mounted = not any(line.split()[1:3] == [self.PLACE, "bpf"] for line in mounts)
+        if self.mounted:
+            subprocess.run(["mount", "-t", "bpf", "-o", "mode=700", "bpf", self.PLACE], check=True)
+
+    def close(self):
+        if self.mounted:
+            subprocess.run(["umount", self.PLACE], check=True)
+        self.mounted = False
+
+
 class Child:
     """A child process whose output goes to a file."""
 

@@ -18,7 +18,7 @@ sys.dont_write_bytecode = True
 
 from agent import Agent
 from fixtures import ROOT, Fixtures
-from host import Failure, Host, Unable, lock
+from host import BpfFileSystem, Failure, Host, Unable, lock
 
 # In this order: the agent is started anew as seldom as possible.
 MODULES = ["test_refusals", "test_commands", "test_offline", "test_pack", "test_matrix", "test_mtls", "test_chains", "test_sockets", "test_gate",
@@ -142,14 +142,18 @@ def main():
     signal.signal(signal.SIGHUP, terminate)
     counts = {"ok": 0, "FAIL": 0, "skip": 0}
     held = lock("live-tests")
-    host = Host()
+    pins = BpfFileSystem()
+    host = None
     try:
+        host = Host()
         env = Environment(host, build)
         for label, function, case in tests:
             counts[run_one(env, label, function, case)] += 1
         env.stop_agents()
     finally:
-        host.close()
+        if host:
+            host.close()
+        pins.close()
         held.close()
     if counts["skip"]:
         print(f"{counts['skip']} not run: see the reasons above")
