@@ -261,7 +261,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default=os.environ.get("BUILD") or str(ROOT / "build"))
     parser.add_argument("--rounds", type=int, default=3,
-                        help="visits to each case, of four ratios each; 1 gives no interval (default: 3; all cases: 22 minutes)")
+                        help="visits to each case, of four ratios each; 1 gives no interval (default: 3; all cases: half an hour to an hour)")
     parser.add_argument("--count", type=int, default=200,
                         help="good connections of a client's run; a quarter or less of those with a process for each, four "
                              "times as many of those that make a hundred at once (default: 200)")
