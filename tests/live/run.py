@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 from agent import Agent
 from fixtures import ROOT, Fixtures
 from host import BpfFileSystem, Failure, Host, Unable, lock
+from stalls import Stalls
 
 # In this order: the agent is started anew as seldom as possible.
 MODULES = ["test_refusals", "test_commands", "test_offline", "test_pack", "test_matrix", "test_mtls", "test_chains", "test_sockets", "test_gate",
@@ -43,6 +44,7 @@ class Environment:
         self.agents = []
         self.trace = []
         self.closers = []
+        self.stalls = None
 
     def agent(self, kind):
         """The agent that enforces or audits the tests' policy, shared by the tests that follow each other."""
@@ -72,6 +74,11 @@ class Environment:
         if hasattr(thing, "close"):
             self.closers.append(thing.close)
         return thing
+
+    def watch_stalls(self):
+        """From now on: until then nobody looks, so that what is measured is not disturbed."""
+        if not self.stalls:
+            self.stalls = Stalls(self.host)
 
     def end_test(self):
         while self.closers:
