@@ -3,7 +3,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 
 import clients
 from agent import descendants, get
@@ -48,6 +47,15 @@ def halves(agent):
         except OSError:     # it has ended
             pass
     return statuses
+
+
+def in_pipe_write(pid):
+    """Does it sleep until somebody reads from a pipe?"""
+    try:
+        with open(f"/proc/{pid}/wchan", encoding="ascii") as file:
+            return "pipe_write" in file.read()
+    except OSError:     # it has ended
+        return False
 
 
 def test_start_and_end(env):
@@ -120,7 +128,7 @@ def test_end_while_nobody_reads(env):
                                 env.host.temporary("no-policies"), "--output", "-", "--events", "all"], stdout=writer,
                                stderr=subprocess.PIPE)
     try:
-        time.sleep(1)
+        wait_for("the judge to write", 60, lambda: any(map(in_pipe_write, descendants(process.pid))))
         pids = descendants(process.pid)
         process.send_signal(signal.SIGTERM)
         check(process.wait(60) != 0, "the agent says that all is well")
