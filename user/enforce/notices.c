@@ -1,7 +1,8 @@
 /* See notices.h. Owns the ring's reader, the clock of rounds, and the word by which the kernel knows of them.
  *
  * To be woken for each costs the agent two switches between threads, and the process that verified, on whose time it happens,
- * an interrupt. Where each connection waits for the one before it, no two are there at once, and each is read at once. */
+ * an interrupt. Where each connection waits for the one before it, no two are there at once, and each is read at once: if they
+ * come as fast as others do together, the first round brings one, and it takes more to begin again for a while. */
 #include "notices.h"
 
 #include <errno.h>
@@ -16,8 +17,10 @@
 #include "util.h"
 
 enum {
-	ROUND_MS = 8,
+	ROUND_MS = 16,
 	BEGIN_COUNT = 4, /* that many within a round's time begin rounds */
+	WARY_COUNT = 8,  /* ... for WARY_MS after rounds of which not one brought GO_ON_COUNT */
+	WARY_MS = 1000,
 	GO_ON_COUNT = 2, /* fewer in a round end them */
 	MS = 1000000,    /* nanoseconds */
 };
@@ -27,10 +30,11 @@ struct notices {
 	notice_fn fn;
 	void *context;
 	struct ring_buffer *reader;
-	int timer, poll; /* poll: of both */
-	bool rounds;
-	uint64_t since_ns; /* when a round, or a time in which notices are counted, began */
-	unsigned count;    /* notices in it */
+	int timer, poll;    /* poll: of both */
+	bool rounds, worth; /* worth: one of these rounds has brought GO_ON_COUNT */
+	uint64_t wary_ns;   /* until then */
+	uint64_t since_ns;  /* when a round, or a time in which notices are counted, began */
+	unsigned count;     /* notices in it */
 };
 
 static int on_record(void *context, void *data, size_t size)
@@ -116,7 +120,11 @@ static void round_end(struct notices *notices)
 	if (read(notices->timer, &ticks, sizeof(ticks)) < 0)
 		return;
 	ring_buffer__consume(notices->reader);
-	if (notices->count < GO_ON_COUNT) {
+	if (notices->count >= GO_ON_COUNT) {
+		notices->worth = true;
+	} else {
+		if (!notices->worth)
+			notices->wary_ns = now_ns() + (uint64_t)WARY_MS * MS;
 		rounds_set(notices, false);
 		ring_buffer__consume(notices->reader);
 	}
@@ -136,8 +144,9 @@ void notices_read(struct notices *notices)
 	if (over)
 		count_begin(notices, now);
 	ring_buffer__consume(notices->reader);
-	if (notices->count >= BEGIN_COUNT) {
+	if (notices->count >= (now < notices->wary_ns ? WARY_COUNT : BEGIN_COUNT)) {
 		count_begin(notices, now_ns());
+		notices->worth = false;
 		rounds_set(notices, true);
 	}
 }
