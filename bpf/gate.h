@@ -5,8 +5,9 @@
  *   egress of any socket ─────────────┴── payload? not released? in time? ─┴──→ drop
  *
  * TCP keeps a segment that was dropped here at the head of its queue and tries again. What has no payload (acknowledgements,
- * the reset of a destroyed socket) always passes, and so does what was written before the verification returned. A UDP datagram is lost, and its sender is not told: return value 2. A
- * socket that is not pending loses nothing. The same program notes the hellos (hello.h). */
+ * the reset of a destroyed socket) always passes, and so does what was written before the verification returned. A UDP datagram
+ * is lost, and its sender is not told: return value 2. A socket that is not pending loses nothing. The same program notes the
+ * hellos (hello.h). */
 #ifndef GATE_H
 #define GATE_H
 

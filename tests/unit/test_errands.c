@@ -151,14 +151,24 @@ static void on_told(void *context, const struct errand *errand, struct message *
 	outcomes[told++] = (struct outcome){.answer = *answer, .late = late, .after_s = now_s() - begun};
 }
 
-static int setup(void **state)
+static int setup_waiting(void **state, uint32_t wait_ms)
 {
 	int fd CLEANUP_CLOSE = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0 && geteuid() != 0)
 		skip(); /* who is not root may serve no faults of the kernel */
 	told = 0;
-	return errands_new(WAIT_MS, on_told, NULL, (struct errands **)state);
+	return errands_new(wait_ms, on_told, NULL, (struct errands **)state);
+}
+
+static int setup(void **state)
+{
+	return setup_waiting(state, WAIT_MS);
+}
+
+static int setup_patient(void **state)
+{
+	return setup_waiting(state, ERRAND_WAIT_MS);
 }
 
 static int teardown(void **state)
@@ -259,6 +269,23 @@ static void late_ones_shorten_the_wait(void **state)
 		assert_true(outcomes[i].late);
 	held_end(&held);
 	held_end(&other);
+}
+
+/* The agent stood still, and its workers with it: they are given a moment. */
+static void after_a_standstill(void **state)
+{
+	struct held held;
+
+	held_start(&held, false);
+	held.start_boottime_ns = start_of(held.pid);
+	begin(*state, MESSAGE_KILL, ACTION_KILL, &held, 14);
+	usleep((ERRAND_WAIT_MS + WAIT_MS) * 1000);
+	errands_tell(*state);
+	assert_int_equal(told, 0);
+	held_let_go(&held);
+	assert_int_equal(wait_told(*state, 1)->answer.number, 0);
+	assert_false(outcomes[0].late);
+	held_end(&held);
 }
 
 /* To say who it is takes as long as it likes. */
@@ -394,6 +421,32 @@ static void gathered_but_late(void **state)
 	held_end(&held);
 }
 
+/* What came with one that is held, and lies behind it, is not late as well. */
+static void gathered_behind(void **state)
+{
+	const struct record_id id = {.pid_tgid = 1, .ktime_ns = 2};
+	struct held held, other;
+	struct errand first, second;
+
+	held_start(&held, false);
+	held_start(&other, false);
+	held_let_go(&other);
+	first = second = condemned(&held, &id);
+	second.kill.socket = other.socket;
+	workers_batch_open(errands_workers(*state));
+	errands_begin(*state, &first);
+	errands_begin(*state, &second);
+	workers_batch_close(errands_workers(*state));
+	check_busy(wait_told(*state, 2), 0);
+	assert_int_equal(outcomes[0].answer.number, 0);
+	assert_false(outcomes[0].late);
+	held_let_go(&held);
+	assert_int_equal(wait_told(*state, 3)->answer.number, 0);
+	assert_true(outcomes[2].late);
+	held_end(&held);
+	held_end(&other);
+}
+
 /* The kernel condemned it, and the judge asks when it is under way. */
 static void asked_meanwhile(void **state)
 {
@@ -421,12 +474,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_socket_that_is_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(late_ones_shorten_the_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(after_a_standstill, setup_patient, teardown),
 		cmocka_unit_test_setup_teardown(a_directory_that_is_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_process_is_ended_whatever_it_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(gathered, setup, teardown),
 		cmocka_unit_test_setup_teardown(gathered_up_to_a_number, setup, teardown),
 		cmocka_unit_test_setup_teardown(gathered_but_late, setup, teardown),
+		cmocka_unit_test_setup_teardown(gathered_behind, setup_patient, teardown),
 		cmocka_unit_test_setup_teardown(asked_meanwhile, setup, teardown),
 	};
 

@@ -1,7 +1,10 @@
 /* See errands.h. Owns the pool, and errands until they are done.
  *
  * The judge does nothing else while it waits, and the time of gated sockets runs meanwhile. So each errand that is late
- * shortens the wait for the next ones, down to nothing for a process that has as many late ones as it has workers. */
+ * shortens the wait for the next ones, down to nothing for a process that has as many late ones as it has workers.
+ *
+ * The last quarter of the wait begins when the others are seen to be over: where the machine stood still, or the agent was
+ * stopped, the workers were, too, and nobody has held them up. */
 #include "errands.h"
 
 #include <errno.h>
@@ -14,6 +17,8 @@
 #include "request.h"
 #include "moment.h"
 #include "util.h"
+
+enum { LAST_PART = 4 };
 
 struct errands {
 	struct workers *workers;
@@ -188,6 +193,17 @@ static void tell_done(struct errands *errands)
 	}
 }
 
+/* What had to be done behind it need not wait any longer. False: it has been waited for to the end. */
+static bool errand_wait_on(struct errands *errands, struct errand *errand, uint64_t now)
+{
+	if (!errand->last_ns)
+		return false;
+	errand->due_ns = now + errand->last_ns;
+	errand->last_ns = 0;
+	workers_hurry(errands->workers, &errand->work);
+	return true;
+}
+
 static void tell_due(struct errands *errands)
 {
 	uint64_t now = now_ns(), next = 0, ticks;
@@ -195,11 +211,12 @@ static void tell_due(struct errands *errands)
 	if (read(errands->timer, &ticks, sizeof(ticks)) < 0)
 		return;
 	errands->wakes_ns = 0;
-	for (struct errand *errand = errands->first; errand; errand = errand->next)
-		if (!errand->told && errand->due_ns <= now)
+	for (struct errand *errand = errands->first; errand; errand = errand->next) {
+		if (!errand->told && errand->due_ns <= now && !errand_wait_on(errands, errand, now))
 			tell_late(errands, errand);
-		else if (!errand->told && (!next || look_ns(errand, now) < next))
+		if (!errand->told && (!next || look_ns(errand, now) < next))
 			next = look_ns(errand, now);
+	}
 	timer_set(errands, next);
 }
 
@@ -274,7 +291,8 @@ void errands_begin(struct errands *errands, const struct errand *what)
 				     .owner = owner_of(what),
 				     .unhurried = what->cause == FOR_NOTICE && errands->gathered++ < GATHER_MAX,
 				     .joins = what->cause == FOR_NOTICE};
-	errand->due_ns = now + wait;
+	errand->last_ns = wait / LAST_PART;
+	errand->due_ns = now + wait - errand->last_ns;
 	errand->waited = wait > 0;
 	err = workers_add(errands->workers, &errand->work);
 	if (err) {

@@ -34,7 +34,7 @@ struct errand {
 	int refused;              /* MESSAGE_KILL: nothing is to be done but to say whose it was, and why (static) */
 	const char *why_refused;
 	/* errands.c's */
-	uint64_t due_ns;
+	uint64_t due_ns, last_ns; /* last_ns: to be waited after due_ns, or 0 */
 	bool told, waited;
 	struct errand *next;
 	bool known;             /* a kill, and whose connection it is, is in the answer from the beginning */
@@ -47,7 +47,8 @@ typedef void (*errand_told_fn)(void *context, const struct errand *errand, struc
 
 struct errands;
 
-/* wait_ms: how long an outcome is waited for. While n others are late, it is the n+1st part of that. */
+/* wait_ms: how long an outcome is waited for, and longer where the caller itself stood still. While n others are late, it is the
+ * n+1st part of that. */
 int errands_new(uint32_t wait_ms, errand_told_fn told, void *context, struct errands **ret);
 /* Waits for none. */
 void errands_free(struct errands *errands);

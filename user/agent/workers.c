@@ -136,22 +136,6 @@ static struct work *pick(struct workers *workers, struct list *rest)
 	return work || workers->unwaited_running == UNWAITED_MAX ? work : pick_from(workers, &workers->unwaited, rest);
 }
 
-/* What threads have not begun. Gives how many threads are to be woken. */
-static unsigned rests_give_back(struct workers *workers)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < workers->started; i++)
-		for (struct list *rest = &workers->threads[i].rest; rest->first; count++) {
-			struct work *work = list_take(rest, &rest->first);
-
-			work->joins = false;
-			workers->queued++;
-			list_add(&workers->waited, work);
-		}
-	return count;
-}
-
 /* The pool is locked. */
 static void tell(struct workers *workers)
 {
@@ -245,6 +229,25 @@ static int thread_start(struct workers *workers)
 	pthread_attr_destroy(&attributes);
 	workers->started += !err;
 	return -err;
+}
+
+/* What threads have not begun: those that wait with it may all be held up. Gives how many threads are to be woken. */
+static unsigned rests_give_back(struct workers *workers)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < workers->started; i++)
+		for (struct list *rest = &workers->threads[i].rest; rest->first; count++) {
+			struct work *work = list_take(rest, &rest->first);
+
+			work->joins = false;
+			workers->queued++;
+			list_add(&workers->waited, work);
+		}
+	for (unsigned i = 0; i < count && i < OWNER_MAX && workers->queued > workers->idle; i++)
+		if (workers->started == WORKERS_MAX || thread_start(workers) < 0)
+			break;
+	return count;
 }
 
 /* --- from outside -------------------------------------------------------------------------------------------------- */
