@@ -90,6 +90,8 @@ class Wget(GnutlsClient):
     name, executable, how = "wget", "wget", ("fd",)
 
     def command(self, server, ca, environment):
+        # GnuTLS then says which check failed, of what is else only "not trusted"; shown if the test fails.
+        environment["GNUTLS_DEBUG_LEVEL"] = "3"
         return ["wget", "-nv", "--tries=1", "--timeout=15", "--no-config", "--no-hsts", "-O", "-",
                 f"--ca-certificate={ca}" if ca else "--no-check-certificate", f"https://localhost:{server.port}/"]
 
