@@ -21,6 +21,8 @@ PYTHON := /usr/bin/python3
 export PYTHONDONTWRITEBYTECODE := 1
 
 Q := $(if $(V),,@)
+# For the calls of make again: on all processors, unless whoever called make said how many.
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
 
 PKGS := libbpf libelf zlib libcrypto libssl yaml-0.1 json-c libseccomp libsystemd
@@ -52,7 +54,7 @@ BENCH := $(BUILD)/bench/handshake $(BUILD)/bench/transfer $(BUILD)/bench/empty $
 .PHONY: all deps program run test test-unit test-live test-gate test-kernels test-libraries demo bench lint fuzz fuzz-corpus coverage install uninstall clean help
 all:  ## install what is missing (as root), then build the program
 	$(Q)tests/deps build
-	$(Q)$(MAKE) program
+	$(Q)$(MAKE) $(JOBS) program
 
 deps:  ## install with apt-get what build, tests and lint need and lack (as root)
 	$(Q)tests/deps
@@ -85,7 +87,7 @@ $(OBJ) $(SAN_OBJ): | $(SKEL)
 # --- tests: each part prints `N passed, N failed` as its last line; `make test` ends with their sum --------------------
 test:  ## everything that must pass: unit tests, PKITS, live tests, the demo (as root)
 	$(Q)tests/deps build test
-	$(Q)$(MAKE) program $(BUILD)/fixtures/.done units
+	$(Q)$(MAKE) $(JOBS) program $(BUILD)/fixtures/.done units
 	$(Q)BUILD='$(abspath $(BUILD))' tests/run-all $(UNIT_BIN)
 
 .PHONY: units
@@ -104,19 +106,19 @@ test-gate: program $(BUILD)/fixtures/.done  ## the gate's promise in full: 200 c
 SUITES ?= bullseye bookworm trixie sid
 test-kernels:  ## the agent on the kernels of SUITES, Debian's, in QEMU (as root, 2 minutes)
 	$(Q)tests/deps build kernels
-	$(Q)$(MAKE) program $(BUILD)/fixtures/.done
+	$(Q)$(MAKE) $(JOBS) program $(BUILD)/fixtures/.done
 	$(Q)BUILD='$(abspath $(BUILD))' tests/kernels/run $(SUITES)
 
 STORM ?= 300
 HEAVY ?= yes
 test-libraries:  ## clients of the suites in containers, a storm of processes, 32-bit code; HEAVY=: without Go, Java and 1,000 rounds (as root, 10 minutes)
 	$(Q)tests/deps build test libraries $(if $(HEAVY),heavy)
-	$(Q)$(MAKE) program $(BUILD)/fixtures/.done
+	$(Q)$(MAKE) $(JOBS) program $(BUILD)/fixtures/.done
 	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) tests/libraries/run.py --storm $(STORM) $(if $(HEAVY),--heavy) $(SUITES)
 
 demo:  ## the 1.1.1.1 incident, played in a network namespace (as root)
 	$(Q)tests/deps build test
-	$(Q)$(MAKE) program $(BUILD)/fixtures/.done
+	$(Q)$(MAKE) $(JOBS) program $(BUILD)/fixtures/.done
 	$(Q)BUILD='$(abspath $(BUILD))' tests/demo/run
 
 # A test that is not registered is an unused function and breaks the build.
@@ -143,7 +145,7 @@ $(BUILD)/fixtures/.done: $(wildcard tests/fixtures/*.sh tests/fixtures/*.py)
 # --- bench ----------------------------------------------------------------------------------------------------------
 bench:  ## what many rules cost; handshakes without the agent and with it; the gate: time to release and kill, packets, clients (as root, about 30 minutes)
 	$(Q)tests/deps build test
-	$(Q)$(MAKE) program $(BUILD)/fixtures/.done $(BENCH)
+	$(Q)$(MAKE) $(JOBS) program $(BUILD)/fixtures/.done $(BENCH)
 	$(Q)$(BUILD)/bench/rules
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(BUILD)
 	$(Q)$(PYTHON) tests/bench/gate.py --build $(BUILD)
@@ -182,7 +184,7 @@ FUZZ_BIN := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
 
 fuzz:  ## libFuzzer on each parser for FUZZ_SECONDS (30), two at a time; what it finds stays in the build directory
 	$(Q)tests/deps build test
-	$(Q)$(MAKE) $(FUZZ_BIN) $(BUILD)/fuzz/seeds/.done
+	$(Q)$(MAKE) $(JOBS) $(FUZZ_BIN) $(BUILD)/fuzz/seeds/.done
 	$(Q)BUILD='$(abspath $(BUILD))' FUZZ_SECONDS='$(FUZZ_SECONDS)' tests/fuzz/run $(FUZZ_BIN)
 
 fuzz-corpus: $(FUZZ_BIN) $(BUILD)/fuzz/seeds/.done  ## keep in tests/fuzz/corpus what `make fuzz` has found and is new
@@ -206,7 +208,7 @@ $(BUILD)/fuzz/seeds/.done: tests/fuzz/seeds.py $(BUILD)/fixtures/.done $(wildcar
 COVERAGE := --coverage -O0 -w
 coverage:  ## lines of user/policy and user/x509 that the unit tests cover; fails below 90 %
 	$(Q)tests/deps build test
-	$(Q)$(MAKE) BUILD='$(BUILD)/cov' SAN='$(COVERAGE)' units
+	$(Q)$(MAKE) $(JOBS) BUILD='$(BUILD)/cov' SAN='$(COVERAGE)' units
 	$(Q)find '$(BUILD)/cov' -name '*.gcda' -delete
 	$(Q)$(MAKE) BUILD='$(BUILD)/cov' SAN='$(COVERAGE)' test-unit
 	$(Q)tests/coverage '$(BUILD)/cov'
@@ -214,7 +216,7 @@ coverage:  ## lines of user/policy and user/x509 that the unit tests cover; fail
 # --- the rest -------------------------------------------------------------------------------------------------------
 lint:  ## formatting, second compiler, static analysis, layers, scripts
 	$(Q)tests/deps build lint
-	$(Q)$(MAKE) $(SKEL)
+	$(Q)$(MAKE) $(JOBS) $(SKEL)
 	$(Q)BUILD='$(BUILD)' CC='$(CLANG)' FLAGS='-std=gnu11 -O2 $(WARN) $(HARDEN)' tests/lint
 
 # Files of the administrator are never overwritten: a configuration or policy that is there stays as it is.
