@@ -22,7 +22,7 @@ from test_matrix import node_library
 COUNT = int(os.environ.get("GATE_COUNT") or 0)      # for every crowd; 0: as below
 COUNT_TOGETHER, COUNT_EACH = 200, 40    # from one process; a process each, which takes longer
 ROUNDS = 3
-ROUND_COUNT = 12
+ROUND_COUNT = 8
 ACTION_US = 100_000     # from the verification to the end of the connection
 WRITTEN_SECONDS = 0.2   # until its event is written, at most
 MUCH_SLOWER = 2.0       # TCP's timer alone is 200 ms; a ratio below this is noise or is measured by the bench
