@@ -175,8 +175,11 @@ class Visit:
 def measure(env, wanted, options, results):
     """Adds to results {case: [Visited]}, so that what has been measured is there whatever happens."""
     begin = time.monotonic()
-    for number in range(options.rounds):
-        for case in wanted:
+    for number in itertools.count(1):
+        left = wanted if number <= options.rounds else [case for case in wanted if verdict(results[case]) == UNDECIDED]
+        if not left or number > options.rounds and time.monotonic() - begin > 60 * options.minutes:
+            return
+        for case in left:
             visit = Visit(env, case, options.count, options.served)
             try:
                 results[case].append(visit.measure())
@@ -184,12 +187,13 @@ def measure(env, wanted, options, results):
                 raise Failure(f"{' '.join(case)}: {why}") from None
             finally:
                 visit.close()
-        print(f"  round {number + 1} of {options.rounds}, after {time.monotonic() - begin:.0f} s", flush=True)
+        print(f"  round {number}, {len(left)} lines, after {time.monotonic() - begin:.0f} s", flush=True)
 
 
 # --- the report -------------------------------------------------------------------------------------------------------
 
 MEDIAN, MEAN = 1, 2
+ABOVE, WITHIN, UNDECIDED = "above", "within", "undecided"
 
 
 def ratios(visits, wanted, figure):
@@ -220,6 +224,14 @@ def interval(values):
     return math.exp(means[left_out - 1]), math.exp(means[-left_out])
 
 
+def verdict(visits):
+    """Of the limit, by the whole interval."""
+    span = interval(ratios(visits, "agent", MEDIAN))
+    if not span or span[0] <= LIMIT < span[1]:
+        return UNDECIDED
+    return ABOVE if span[0] > LIMIT else WITHIN
+
+
 def shown(pair):
     return f"{pair[0]:.3f}–{pair[1]:.3f}" if pair else "too few"
 
@@ -231,13 +243,9 @@ def report_line(case, visits):
     used = statistics.median(used for visited in visits for used in visited.used)
     low, _, high = statistics.quantiles(with_it, n=4)
     span, again_span = interval(with_it), interval(again)
-    says = "undecided"
-    if span and span[0] > LIMIT:
-        says = "above"
-    elif span and span[1] <= LIMIT:
-        says = "within"
+    says = verdict(visits)
     print(f"{' '.join(case):30} {1000 * without:8.2f} {statistics.median(with_it):9.3f} {shown((low, high)):>12} {shown(span):>12} "
-          f"{'ABOVE' if says == 'above' else '':5} {statistics.median(of_means):7.3f} {shown(interval(of_means)):>12} "
+          f"{'ABOVE' if says == ABOVE else '':5} {statistics.median(of_means):7.3f} {shown(interval(of_means)):>12} "
           f"{statistics.median(again):8.3f} {shown(again_span):>12} {used / 1000:8.1f}")
     return says, bool(again_span) and not again_span[0] <= 1 <= again_span[1]
 
@@ -252,8 +260,8 @@ def report(results):
           f"{'median':>8} {sure:>12} {'agent µs':>8}")
     told = [report_line(case, visits) for case, visits in lines.items()]
     said = collections.Counter(says for says, _ in told)
-    print(f"\nOf {len(told)} lines {said['above']} are above {LIMIT} with their whole interval, {said['within']} not above it, "
-          f"{said['undecided']} undecided. Without the agent {sum(off for _, off in told)} intervals leave out 1; "
+    print(f"\nOf {len(told)} lines {said[ABOVE]} are above {LIMIT} with their whole interval, {said[WITHIN]} not above it, "
+          f"{said[UNDECIDED]} undecided. Without the agent {sum(off for _, off in told)} intervals leave out 1; "
           f"{(1 - SURE) * len(told):.1f} are to be expected.")
 
 
@@ -262,6 +270,8 @@ def arguments():
     parser.add_argument("--build", default=os.environ.get("BUILD") or str(ROOT / "build"))
     parser.add_argument("--rounds", type=int, default=3,
                         help="visits to each case, of four ratios each; 1 gives no interval (default: 3; all cases: half an hour to an hour)")
+    parser.add_argument("--minutes", type=float, default=0,
+                        help="further rounds of the lines that are undecided begin until then (default: none)")
     parser.add_argument("--count", type=int, default=200,
                         help="good connections of a client's run; a quarter or less of those with a process for each, four "
                              "times as many of those that make a hundred at once (default: 200)")
