@@ -1,5 +1,5 @@
 /* The kernel's types, as far as the probes read them: CO-RE relocates each field by name, so order and offsets here mean
- * nothing. Sources: include/linux/sched.h, fdtable.h, fs.h, net.h, include/net/sock.h. */
+ * nothing. Sources: include/linux/sched.h, fdtable.h, fs.h, dcache.h, net.h, fs/mount.h, include/net/sock.h. */
 #ifndef KERNEL_TYPES_H
 #define KERNEL_TYPES_H
 
@@ -63,9 +63,43 @@ struct inode {
 	unsigned long i_ino;
 } CORE;
 
+struct qstr {
+	const unsigned char *name;
+} CORE;
+
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+} CORE;
+
+struct dentry {
+	struct hlist_bl_node d_hash; /* its pprev is NULL once it is unhashed: of what has been deleted */
+	struct dentry *d_parent;
+	struct qstr d_name;
+} CORE;
+
+struct vfsmount {
+	struct dentry *mnt_root;
+} CORE;
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+} CORE;
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+} CORE;
+
 struct file {
 	struct inode *f_inode;
+	struct path f_path;
 	void *private_data;
+} CORE;
+
+struct mm_struct {
+	struct file *exe_file;
 } CORE;
 
 struct fdtable {
@@ -81,6 +115,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	unsigned long long start_boottime; /* ns since boot, suspend included; 5.5 and later */
 	struct files_struct *files;
+	struct mm_struct *mm;
 	unsigned long long self_exec_id; /* u64 since 5.7 */
 } CORE;
 

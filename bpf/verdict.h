@@ -43,7 +43,8 @@ struct keying_part {
 };
 
 struct verdict_keys {
-	struct siphash_value general, own; /* without and with the process */
+	struct siphash_value general; /* without who verifies */
+	__u32 kind, rule;             /* what is cached for it, or for that with who verifies */
 	__u32 presented_bytes;
 	__u32 made;
 };
@@ -138,24 +139,49 @@ static __noinline bool keying_begin(struct keying *k, const struct record_verify
 	return yes();
 }
 
-static __noinline bool keying_end(struct keying *k, const struct record_verify *record, struct verdict_keys *ret)
-{
-	struct siphash general = k->whole;
-
-	ret->general = siphash_end(&general);
-	verdict_key_process(&k->whole, record);
-	ret->own = siphash_end(&k->whole);
-	/* What a resumed session goes on with was not received now. */
-	ret->presented_bytes = record->flags & VERIFY_RESUMED ? 0 : k->presented_bytes;
-	return yes();
-}
-
-static __always_inline struct cached_verdict *cached_find(const struct siphash_value *key)
+static __always_inline bool cached_find(const struct siphash_value *key, struct verdict_keys *ret)
 {
 	struct siphash_value copy = *key;
 	struct cached_verdict *cached = bpf_map_lookup_elem(&verdicts, &copy);
 
-	return cached && cached->epoch == gate.epoch && bpf_ktime_get_ns() < cached->until_ns ? cached : 0;
+	if (!cached || cached->epoch != gate.epoch || bpf_ktime_get_ns() >= cached->until_ns)
+		return false;
+	ret->kind = cached->kind;
+	ret->rule = cached->rule;
+	return true;
+}
+
+/* Fills in what is cached. Global, like what it calls. */
+__noinline int keys_find(struct verdict_keys *keys)
+{
+	struct siphash_key secret = gate.secret;
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct draft *draft = bpf_map_lookup_elem(&drafts, &thread);
+	__u32 by_exe = gate.by_exe;
+	struct siphash_value own;
+	struct siphash hash;
+
+	if (!keys || !draft)
+		return false;
+	if (cached_find(&keys->general, keys))
+		return true;
+	siphash_begin(&hash, &secret);
+	verdict_key_who(&hash, &keys->general, by_exe ? KEY_BY_EXE : KEY_BY_PROCESS, draft->record.uid);
+	if (!by_exe)
+		verdict_key_process(&hash, &draft->record);
+	else if (!exe_add(&hash))
+		return false;
+	own = siphash_end(&hash);
+	return cached_find(&own, keys);
+}
+
+static __noinline bool keying_end(struct keying *k, const struct record_verify *record, struct verdict_keys *ret)
+{
+	ret->general = siphash_end(&k->whole);
+	/* What a resumed session goes on with was not received now. */
+	ret->presented_bytes = record->flags & VERIFY_RESUMED ? 0 : k->presented_bytes;
+	keys_find(ret);
+	return yes();
 }
 
 /* See capture_socket_fits() in user/capture/decode.c. */
@@ -225,19 +251,10 @@ static __noinline void verdict_gate(struct record_verify *record, bool denied)
  * has everything but its certificates; UDP sockets end without a word, so they are not remembered. */
 static __noinline bool verdict_apply(struct record_verify *record, const struct verdict_keys *keys, bool awaited)
 {
-	struct cached_verdict *cached = 0;
 	/* From a socket that has ended nothing leaves, and nothing would tell us that it is gone. */
 	bool known = record->socket.cookie != 0 && !record->socket.closed;
-	__u32 kind, rule = 0;
+	__u32 kind = keys->made ? keys->kind : CACHED_NONE;
 
-	if (keys->made && gate.caching) {
-		cached = cached_find(&keys->general);
-		if (!cached)
-			cached = cached_find(&keys->own);
-	}
-	kind = cached ? cached->kind : CACHED_NONE;
-	if (cached)
-		rule = cached->rule;
 	/* A socket that cannot be the one is judged as unknown; and nothing is denied that cannot be ended. */
 	if ((known && !socket_fits(&record->socket, keys->presented_bytes)) || (kind == CACHED_DENY && !(gate.on && known)))
 		kind = CACHED_NONE;
@@ -250,7 +267,7 @@ static __noinline bool verdict_apply(struct record_verify *record, const struct 
 			COUNT(lost_notice);
 			record->flags |= VERIFY_UNNOTICED;
 		}
-		((struct draft *)record)->rule = rule;
+		((struct draft *)record)->rule = keys->rule;
 		return true;
 	}
 	if (keys->made && known && gate.remembering && record->socket.protocol == PROTOCOL_TCP &&

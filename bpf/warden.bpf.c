@@ -55,6 +55,7 @@ static __always_inline __u32 library_of(void *ctx)
 #include "chain.h"
 #include "notices.h"
 #include "gate.h"
+#include "exe.h"
 #include "verdict.h"
 #include "openssl.h"
 #include "finished.h"

@@ -15,7 +15,14 @@ void capture_digest(const struct record_cert *record, const struct siphash_key *
 /* The key of what capture holds now: once its socket was taken from it, that of a verification on an unknown one. secret: that
  * of the digests. False: it can have none, since certificates are missing, are more than VERDICT_BYTES_MAX or were not
  * digested, or since its socket cannot be the one (capture_socket_fits). */
-bool capture_key(const struct capture *capture, enum library_kind kind, const struct siphash_key *secret, bool with_process,
+bool capture_key(const struct capture *capture, enum library_kind kind, const struct siphash_key *secret,
 		 struct siphash_value *ret);
+
+/* Of the same by that process alone; or by that user with that executable, as /proc/PID/exe names it. False: such a path has none.
+ * The kernel makes the latter while gate_cache_use() says so. */
+void capture_key_process(const struct siphash_value *general, const struct record_verify *verify,
+			 const struct siphash_key *secret, struct siphash_value *ret);
+bool capture_key_exe(const struct siphash_value *general, uint32_t uid, const char *exe, const struct siphash_key *secret,
+		     struct siphash_value *ret);
 
 #endif

@@ -61,7 +61,8 @@ struct message_process {
 	uint32_t pid, tid, uid;
 	uint32_t known; /* 0: it has gone, or the pid is another process by now */
 	uint64_t start_boottime_ns;
-	char user[MESSAGE_USER]; /* empty if the uid has no name */
+	uint64_t exec_id, cgroup_id; /* of who is asked about, as struct record_verify has them; cgroup_id 0: not known */
+	char user[MESSAGE_USER];     /* empty if the uid has no name */
 	char exe[MESSAGE_PATH];
 	/* Lines of /proc/PID/cgroup, those first that cgroup_read looks at first; what is beyond is left out, line by line. */
 	char cgroup[MESSAGE_CGROUP];

@@ -67,8 +67,9 @@ void gate_adopt(gate_left_fn left, void *context);
 /* For that many seconds, or until verdicts are forgotten. rule: CACHED_DENY, comes back in a notice. */
 void gate_cache(struct gate *gate, const struct siphash_value *key, enum cached_kind kind, uint32_t rule, uint32_t seconds);
 void gate_cache_forget(struct gate *gate);
-/* on: keys are made and verdicts believed; remember: verified connections are remembered. */
-void gate_cache_use(struct gate *gate, bool on, bool remember);
+/* on: keys are made and verdicts believed; remember: verified connections are remembered; by_exe: who verifies is told by the
+ * executable, see verdict_key.h. */
+void gate_cache_use(struct gate *gate, bool on, bool remember, bool by_exe);
 
 /* The connections remembered, but those whose verdict is still awaited: new memory; how many. */
 size_t gate_verified(const struct gate *gate, struct verified_socket **ret);

@@ -42,7 +42,7 @@ struct gate_switches {
 	__u32 caching;     /* keys are made, and cached verdicts believed */
 	__u32 remembering; /* verified connections are remembered */
 	__u32 watched;     /* the warden looks at its notices by the clock: they need not wake it */
-	__u32 pad;
+	__u32 by_exe; /* keys of who verifies are made of the executable's path, not of the process: enum verdict_key_by */
 	__u64 timeout_ns;
 	__u64 max;   /* sockets gated at once, without the reserve */
 	__u64 epoch; /* cached verdicts of another are not believed */

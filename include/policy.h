@@ -101,6 +101,8 @@ size_t policies_moments(const struct policies *policies, const struct policy_mom
 
 /* True if some rule looks at exe, user, unit or container: then facts must have them before they are judged. */
 bool policies_ask_process(const struct policies *policies);
+/* Likewise unit or container: two processes of one user with one executable may then be judged differently. */
+bool policies_ask_place(const struct policies *policies);
 
 /* Judges. now: seconds since 1970, audit_only: --mode audit. *ret must be cleared by verdict_clear. */
 void policies_judge(const struct policies *policies, const struct facts *facts, int64_t now, bool audit_only,

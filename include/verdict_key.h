@@ -4,7 +4,13 @@
  *
  * Each certificate has a digest: lengths and form, then its parts, each filled up with zeros to VERDICT_CHUNK bytes. The key
  * is over the record's facts, then the digests of what was presented and of the chain, in order; a chain entry that is the
- * same object as a presented one is its number. The key with the process goes on where that without it ended.
+ * same object as a presented one is its number.
+ *
+ * Where the verdict depends on who verifies, there is a second key, over that one and the user, and over the process or the
+ * path of its executable. By the path a verdict is known to each process that executes the same, from its first connection on; but policies
+ * may ask for more, and then it must be the process. The path is told from its end to its root, each name filled up with zeros to
+ * VERDICT_CHUNK bytes, and is the one that the agent reads, in /proc/PID/exe: a verdict on what has been executed since goes to
+ * the key of that.
  *
  * Shared by BPF and user space. */
 #ifndef VERDICT_KEY_H
@@ -16,6 +22,7 @@
 enum {
 	VERDICT_CHUNK = 128,
 	VERDICT_BYTES_MAX = 65536, /* certificates of more have no key, and are judged each time */
+	VERDICT_NAMES_MAX = 64,    /* of a path, with the mounts on its way; one of more has no key */
 	VERDICT_FLAGS = VERIFY_NONE_YET | VERIFY_AFTER | VERIFY_RESUMED | VERIFY_CUSTOM | VERIFY_EARLY | VERIFY_BARE,
 };
 
@@ -45,9 +52,20 @@ static inline __attribute__((always_inline)) void verdict_key_facts(struct sipha
 	verdict_key_words(s, record->expected_host, sizeof(record->expected_host) / 8);
 }
 
+enum verdict_key_by { KEY_BY_PROCESS = 1, KEY_BY_EXE = 2 };
+
+/* general: the key without who verifies. by: enum verdict_key_by, says what comes next. */
+static inline __attribute__((always_inline)) void verdict_key_who(struct siphash *s, const struct siphash_value *general,
+								  __u32 by, __u32 uid)
+{
+	siphash_add(s, by | (__u64)uid << 32);
+	siphash_add(s, general->a);
+	siphash_add(s, general->b);
+}
+
 static inline __attribute__((always_inline)) void verdict_key_process(struct siphash *s, const struct record_verify *record)
 {
-	siphash_add(s, (record->head.id.pid_tgid >> 32) | (__u64)record->uid << 32);
+	siphash_add(s, record->head.id.pid_tgid >> 32);
 	siphash_add(s, record->start_boottime_ns);
 	siphash_add(s, record->exec_id);
 	siphash_add(s, record->cgroup_id);

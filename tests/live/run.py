@@ -23,7 +23,7 @@ from stalls import Stalls
 
 # In this order: the agent is started anew as seldom as possible.
 MODULES = ["test_refusals", "test_commands", "test_offline", "test_pack", "test_matrix", "test_mtls", "test_chains", "test_sockets", "test_gate",
-           "test_gate_places", "test_gate_unverified", "test_gate_abuse", "test_audit",
+           "test_gate_places", "test_gate_executable", "test_gate_unverified", "test_gate_abuse", "test_audit",
            "test_reload", "test_named_files", "test_learn", "test_workload", "test_explain", "test_replay", "test_rotation",
            "test_gate_state", "test_gate_faults", "test_gate_hostile", "test_gate_death",
            "test_attachments", "test_discovery", "test_homes", "test_hidden_openssl", "test_hidden_gnutls", "test_control", "test_life", "test_overflow", "test_demo"]

@@ -239,12 +239,34 @@ static inline struct capture *world_capture(const struct case_world *w, const ch
 }
 
 /* The key of the same, made anew. */
-static inline struct siphash_value world_key(const struct case_world *w, const char *server_name, uint32_t flags, bool own)
+static inline struct siphash_value world_key(const struct case_world *w, const char *server_name, uint32_t flags)
 {
 	struct capture *capture = world_capture(w, server_name, flags);
 	struct siphash_value key;
 
-	assert_true(capture_key(capture, (enum library_kind)w->library.kind, &w->secret, own, &key));
+	assert_true(capture_key(capture, (enum library_kind)w->library.kind, &w->secret, &key));
+	capture_free(capture);
+	return key;
+}
+
+/* Of who executes that. */
+static inline struct siphash_value world_key_exe(const struct case_world *w, const char *server_name, uint32_t flags,
+						 const char *exe)
+{
+	struct capture *capture = world_capture(w, server_name, flags);
+	struct siphash_value general = world_key(w, server_name, flags), key;
+
+	assert_true(capture_key_exe(&general, capture->verify.uid, exe, &w->secret, &key));
+	capture_free(capture);
+	return key;
+}
+
+static inline struct siphash_value world_key_process(const struct case_world *w, const char *server_name, uint32_t flags)
+{
+	struct capture *capture = world_capture(w, server_name, flags);
+	struct siphash_value general = world_key(w, server_name, flags), key;
+
+	capture_key_process(&general, &capture->verify, &w->secret, &key);
 	capture_free(capture);
 	return key;
 }

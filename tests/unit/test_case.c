@@ -40,7 +40,7 @@ static void expect_failed(const struct case_ *c, const char *why)
 
 static void a_kill_is_asked_for_once(void **state)
 {
-	const struct siphash_value key = world_key(w, "bad.test", VERIFY_GATED, false);
+	const struct siphash_value key = world_key(w, "bad.test", VERIFY_GATED);
 	CLEANUP_CASE struct case_ *c = NULL;
 
 	(void)state;
@@ -160,7 +160,7 @@ static void what_was_denied_and_is_condemned_no_more(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
-		const struct siphash_value key = world_key(w, "good.test", flags[i], false);
+		const struct siphash_value key = world_key(w, "good.test", flags[i]);
 		CLEANUP_CASE struct case_ *c = NULL;
 
 		world_forget(w);
@@ -199,7 +199,7 @@ static void latencies_count_from_the_end_of_the_verification(void **state)
 
 static void what_is_clean_is_let_go(void **state)
 {
-	const struct siphash_value key = world_key(w, "good.test", VERIFY_GATED, false);
+	const struct siphash_value key = world_key(w, "good.test", VERIFY_GATED);
 
 	(void)state;
 	world_rules(w, KILLS);
@@ -223,7 +223,7 @@ static void what_is_clean_is_let_go(void **state)
 /* Allowed, but each time there is something to tell of. */
 static void what_only_breaks_a_rule_is_let_go(void **state)
 {
-	const struct siphash_value key = world_key(w, "bad.test", VERIFY_GATED, false);
+	const struct siphash_value key = world_key(w, "bad.test", VERIFY_GATED);
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
@@ -243,7 +243,7 @@ static void what_only_breaks_a_rule_is_let_go(void **state)
 static void a_verdict_that_is_remembered_is_not_said_again(void **state)
 {
 	CLEANUP_CASE struct case_ *c = NULL, *gated = NULL;
-	const struct siphash_value key = world_key(w, "bad.test", VERIFY_PASSED, false);
+	const struct siphash_value key = world_key(w, "bad.test", VERIFY_PASSED);
 
 	(void)state;
 	c = acted_on("good.test", VERIFY_PASSED);

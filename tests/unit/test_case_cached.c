@@ -42,7 +42,7 @@ static struct case_ *acted_on(const char *server_name, uint32_t flags)
 
 static void what_none_would_break_is_remembered_for_all(void **state)
 {
-	const struct siphash_value key = world_key(w, "good.test", VERIFY_GATED, false);
+	const struct siphash_value key = world_key(w, "good.test", VERIFY_GATED);
 	CLEANUP_CASE struct case_ *c = NULL;
 
 	(void)state;
@@ -50,31 +50,6 @@ static void what_none_would_break_is_remembered_for_all(void **state)
 	c = acted_on("good.test", VERIFY_GATED);
 	world_expect_release(w, CACHED_QUIET, &key);
 	assert_int_equal(w->processes, 0);
-}
-
-static void what_depends_on_the_process_is_remembered_for_it(void **state)
-{
-	static const struct {
-		const char *exe;
-		bool killed;
-	} examples[] = {{"/opt/lab/probe", false}, {"/opt/lab/a/b", false}, {"/usr/bin/curl", true}, {NULL, true}};
-	const struct siphash_value key = world_key(w, "bad.test", VERIFY_GATED, true);
-
-	(void)state;
-	world_rules(w, LABORATORY);
-	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
-		CLEANUP_CASE struct case_ *c = NULL;
-
-		world_forget(w);
-		w->answer.exe = examples[i].exe;
-		c = acted_on("bad.test", VERIFY_GATED);
-		assert_int_equal(w->processes, 1);
-		if (examples[i].killed)
-			world_expect_kill(w, CACHED_DENY, &key);
-		else
-			world_expect_release(w, CACHED_QUIET, &key);
-		assert_int_equal(c->result, examples[i].killed ? RESULT_KILLED : RESULT_NONE);
-	}
 }
 
 /* By every key that looks at the process; and whom it does not concern is asked for nothing. */
@@ -325,7 +300,7 @@ static void to_have_waited_in_vain_is_nobody_elses_verdict(void **state)
 
 static void who_needs_no_verification_is_let_go_at_once(void **state)
 {
-	const struct siphash_value key = world_key(w, "good.test", WAITING, false);
+	const struct siphash_value key = world_key(w, "good.test", WAITING);
 	CLEANUP_CASE struct case_ *c = NULL;
 
 	(void)state;
@@ -341,7 +316,7 @@ static void who_needs_no_verification_is_let_go_at_once(void **state)
 static void what_will_be_told_of_does_not_pass_in_silence(void **state)
 {
 	static const char *const rules[] = {VERIFIES_OR_LOGS, VERIFIES};
-	const struct siphash_value key = world_key(w, "bad.test", WAITING, false);
+	const struct siphash_value key = world_key(w, "bad.test", WAITING);
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
@@ -360,7 +335,7 @@ static void what_will_be_told_of_does_not_pass_in_silence(void **state)
 
 static void who_is_condemned_in_any_case_is_killed_at_once(void **state)
 {
-	const struct siphash_value key = world_key(w, "bad.test", WAITING, false);
+	const struct siphash_value key = world_key(w, "bad.test", WAITING);
 	CLEANUP_CASE struct case_ *c = NULL;
 
 	(void)state;
@@ -392,7 +367,7 @@ static void who_is_excepted_does_not_wait(void **state)
 {
 	static const char rules[] = "  - {id: r, match: [{any: true}], except: {exe: [\"/opt/lab/*\"]}, "
 				    "require: {verified: true}, action: kill}\n";
-	const struct siphash_value key = world_key(w, "bad.test", WAITING, true);
+	const struct siphash_value key = world_key_exe(w, "bad.test", WAITING, "/opt/lab/a");
 
 	(void)state;
 	world_rules(w, rules);
@@ -460,7 +435,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_none_would_break_is_remembered_for_all, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_depends_on_the_process_is_remembered_for_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_key_that_looks_at_the_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_process_that_is_not_told_is_not_excepted, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_whole_is_let_go_and_not_remembered, setup, teardown),

@@ -97,6 +97,19 @@ static void the_outcome_first(void **state)
 	finish(c, RESULT_KILLED, NULL);
 }
 
+/* Whether it is condemned depends on who it is, which the outcome says: it may be gone by now. */
+static void who_it_was(void **state)
+{
+	CLEANUP_CASE struct case_ *c = case_of(1, VERIFY_DENIED | VERIFY_GATED);
+	struct case_ *same = c;
+
+	(void)state;
+	world_rules(w, LABORATORY);
+	assert_true(denied_hold(&denied, same, 0));
+	assert_ptr_equal(outcome(c, 0, ""), c);
+	finish(c, RESULT_KILLED, NULL);
+}
+
 /* Then the warden is asked, as of any other. */
 static void no_outcome(void **state)
 {
@@ -157,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_record_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_outcome_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_it_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_outcome, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_does_not_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(messages_that_wait, setup, teardown),

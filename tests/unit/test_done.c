@@ -34,17 +34,28 @@ static struct record_id id_of(uint64_t number)
 	return (struct record_id){.pid_tgid = number << 32 | 7, .ktime_ns = 1000 + number};
 }
 
-static void add(uint64_t number)
+static void add_as(uint64_t number, uint32_t known)
 {
 	static struct message answer;
 	const struct record_id id = id_of(number);
 
 	answer = (struct message){.tag = MESSAGE_KILLED, .token = 5, .number = -1000 - (int64_t)number};
 	answer.killed.process.pid = (uint32_t)number;
+	answer.killed.process.known = known;
 	answer.killed.acted_ns = 10 * number;
 	snprintf(answer.killed.process.exe, sizeof(answer.killed.process.exe), "/usr/bin/%u", (unsigned)number);
 	snprintf(answer.text, sizeof(answer.text), "why %u", (unsigned)number);
 	dones_add(&dones, &id, 100 + number, &answer);
+}
+
+static void add(uint64_t number)
+{
+	add_as(number, 0);
+}
+
+static void add_known(uint64_t number)
+{
+	add_as(number, 1);
 }
 
 /* True if it was there; then it is whole. */
@@ -69,6 +80,30 @@ static bool take(uint64_t number)
 	assert_int_equal(answer.killed.process.pid, number);
 	assert_int_equal(answer.killed.acted_ns, 10 * number);
 	return true;
+}
+
+/* As often as it is asked for, until it is taken. */
+static void who_it_was(void **state)
+{
+	struct message_process process = {.pid = 77}, before = process;
+	const struct record_id id = id_of(1), unknown = id_of(2);
+
+	(void)state;
+	assert_false(dones_process(&dones, &id, 101, &process));
+	add(2);
+	assert_false(dones_process(&dones, &unknown, 102, &process)); /* it had gone before it was looked at */
+	add_known(1);
+	assert_false(dones_process(&dones, &id, 100, &process));
+	assert_memory_equal(&process, &before, sizeof(process));
+	for (int i = 0; i < 2; i++) {
+		process = before;
+		assert_true(dones_process(&dones, &id, 101, &process));
+		assert_string_equal(process.exe, "/usr/bin/1");
+		assert_int_equal(process.pid, 1);
+		assert_int_equal(process.known, 1);
+	}
+	assert_true(take(1));
+	assert_false(dones_process(&dones, &id, 101, &process));
 }
 
 static void it_is_told_once(void **state)
@@ -198,6 +233,7 @@ static void many_at_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(who_it_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_is_told_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_to_who_asks_for_that_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_was_not_done_is_only_forgotten, setup, teardown),

@@ -447,6 +447,29 @@ static void gathered_behind(void **state)
 	held_end(&other);
 }
 
+/* Of who is ended next it need not be looked up again; nor can it, if it is gone by then. */
+static void who_was_asked_about_is_known(void **state)
+{
+	const struct record_id id = {.pid_tgid = 1, .ktime_ns = 2};
+	struct errand errand;
+	struct held held;
+
+	held_start(&held, false);
+	errand = condemned(&held, &id);
+	errand.cause = FOR_JUDGE;
+	errand.tag = MESSAGE_PROCESS;
+	errand.kill.cgroup_id = 4;
+	errands_begin(*state, &errand);
+	assert_int_equal(wait_told(*state, 1)->answer.process.known, 1);
+	held_end(&held);
+	errand.tag = MESSAGE_KILL;
+	errands_begin(*state, &errand);
+	assert_string_equal(wait_told(*state, 2)->answer.killed.process.exe, outcomes[0].answer.process.exe);
+	errand.kill.exec_id++; /* another program */
+	errands_begin(*state, &errand);
+	assert_int_equal(wait_told(*state, 3)->answer.killed.process.known, 0);
+}
+
 /* The kernel condemned it, and the judge asks when it is under way. */
 static void asked_meanwhile(void **state)
 {
@@ -482,6 +505,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(gathered_up_to_a_number, setup, teardown),
 		cmocka_unit_test_setup_teardown(gathered_but_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(gathered_behind, setup_patient, teardown),
+		cmocka_unit_test_setup_teardown(who_was_asked_about_is_known, setup_patient, teardown),
 		cmocka_unit_test_setup_teardown(asked_meanwhile, setup, teardown),
 	};
 

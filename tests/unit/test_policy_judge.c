@@ -321,11 +321,15 @@ static void who_needs_the_process(void **state)
 {
 	static const struct {
 		const char *rule;
-		bool asks;
+		bool asks, of_place;
 	} cases[] = {
-		{"match: [{any: true}]\n    forbid: {cert_sha256_in: \"" ZEROS "\"}", false},
-		{"match: [{any: true}, {exe: /usr/bin/x}]\n    forbid: {cert_sha256_in: \"" ZEROS "\"}", true},
-		{"match: [{any: true}]\n    except: {user: root}\n    forbid: {cert_sha256_in: \"" ZEROS "\"}", true},
+		{"match: [{any: true}]\n    forbid: {cert_sha256_in: \"" ZEROS "\"}", false, false},
+		{"match: [{any: true}, {exe: /usr/bin/x}]\n    forbid: {cert_sha256_in: \"" ZEROS "\"}", true, false},
+		{"match: [{any: true}]\n    except: {user: root}\n    forbid: {cert_sha256_in: \"" ZEROS "\"}", true, false},
+		{"match: [{any: true}, {unit: a.service}]\n    forbid: {cert_sha256_in: \"" ZEROS "\"}", true, true},
+		{"match: [{exe: /usr/bin/x}]\n    except: {container: aaaaaaaaaaaa}\n    forbid: {cert_sha256_in: \"" ZEROS
+		 "\"}",
+		 true, true},
 	};
 
 	(void)state;
@@ -334,6 +338,7 @@ static void who_needs_the_process(void **state)
 		struct policies *policies = parse(text);
 
 		assert_int_equal(policies_ask_process(policies), cases[i].asks);
+		assert_int_equal(policies_ask_place(policies), cases[i].of_place);
 		policies_free(policies);
 	}
 }

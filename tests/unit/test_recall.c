@@ -43,7 +43,7 @@ static int teardown(void **state)
 /* A verification that was let be, as the judge remembers it. */
 static struct siphash_value remember(const char *server_name, uint32_t flags)
 {
-	struct siphash_value key = world_key(w, server_name, flags, false);
+	struct siphash_value key = world_key(w, server_name, flags);
 	struct capture *capture = world_capture(w, server_name, flags);
 
 	memory_keep(memory, &key, capture);

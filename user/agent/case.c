@@ -70,6 +70,14 @@ static void who_remember(const struct bench *bench, const struct case_ *c)
 		whos_add(bench->whos, &key, &c->process, now_ns());
 }
 
+/* As the answer to its kill will say. */
+static bool who_ended(const struct bench *bench, const struct case_ *c, struct message_process *ret)
+{
+	const struct record_verify *verify = &c->capture->verify;
+
+	return bench->outcomes && dones_process(bench->outcomes, &verify->head.id, verify->socket.cookie, ret);
+}
+
 void case_who(const struct bench *bench, struct case_ *c)
 {
 	struct message message;
@@ -82,19 +90,13 @@ void case_who(const struct bench *bench, struct case_ *c)
 		return;
 	}
 	message_process_copy(&message.process, &c->process);
-	if (bench->ask(bench->context, &message) && message.tag == MESSAGE_PROCESS_IS) {
+	message.process.exec_id = c->capture->verify.exec_id;
+	message.process.cgroup_id = who_key(c).cgroup_id;
+	if (who_ended(bench, c, &message.process) ||
+	    (bench->ask(bench->context, &message) && message.tag == MESSAGE_PROCESS_IS)) {
 		case_process(c, &message.process);
 		who_remember(bench, c);
 	}
-}
-
-/* Before anything is taken from the capture: the probe made its key of all that it sent. */
-static void keys_make(const struct bench *bench, struct case_ *c, enum library_kind kind)
-{
-	if (!bench->secret)
-		return;
-	c->has_key = capture_key(c->capture, kind, bench->secret, false, &c->general);
-	c->has_own_key = capture_key(c->capture, kind, bench->secret, true, &c->own);
 }
 
 static void issuers_find(const struct bench *bench, struct case_ *c)
@@ -119,7 +121,8 @@ struct case_ *case_new(const struct bench *bench, struct capture *capture)
 	c->process.tid = (uint32_t)capture->verify.head.id.pid_tgid;
 	c->process.start_boottime_ns = capture->verify.start_boottime_ns;
 	c->process.uid = capture->verify.uid;
-	keys_make(bench, c, kind);
+	/* Before anything is taken from the capture: the probe made its key of all that it sent. */
+	c->has_key = bench->secret && capture_key(c->capture, kind, bench->secret, &c->general);
 	if (capture->verify.flags & (VERIFY_GATED | VERIFY_DENIED))
 		c->gated = capture->verify.socket;
 	if (!capture_socket_fits(capture))
@@ -189,20 +192,32 @@ static bool is_whole(const struct facts *facts)
 	return !facts->truncated && (facts->certs_count > 0 || facts->verify == VERIFY_NO_CERTIFICATE);
 }
 
-/* What the kernel is to remember. A verdict for which the process was looked at is remembered for that process alone. */
+/* The key of a verdict for which it was looked at who verifies: for all that execute the same, or for that process alone. */
+static bool own_key(const struct bench *bench, const struct case_ *c, struct siphash_value *ret)
+{
+	const struct record_verify *verify = &c->capture->verify;
+
+	if (!policies_ask_place(bench->policies))
+		return c->process.known && capture_key_exe(&c->general, verify->uid, c->process.exe, bench->secret, ret);
+	capture_key_process(&c->general, verify, bench->secret, ret);
+	return true;
+}
+
+/* What the kernel is to remember. */
 static struct message_cached cached_as(const struct bench *bench, const struct case_ *c, enum cached_kind kind)
 {
 	const struct record_verify *verify = &c->capture->verify;
 	bool own = policies_ask_process(bench->policies) && !c->decoded.facts.process_unasked;
-	bool known = own ? c->has_own_key : c->has_key;
+	struct message_cached cached = {.key = c->general, .kind = kind, .seconds = CACHED_SECONDS};
 
 	/* The key is over other facts if the socket was taken away, if what might still have been verified never was, or if issuers
 	 * came from elsewhere. */
-	if (!known || c->retroactive || c->leaf_alone ||
+	if (!c->has_key || c->retroactive || c->leaf_alone ||
 	    (verify->flags & VERIFY_NONE_YET && c->decoded.facts.verify != VERIFY_PENDING) || c->verdict.undecided ||
-	    !is_whole(&c->decoded.facts) || (c->gated.cookie && !verify->socket.cookie))
+	    !is_whole(&c->decoded.facts) || (c->gated.cookie && !verify->socket.cookie) ||
+	    (own && !own_key(bench, c, &cached.key)))
 		return (struct message_cached){.kind = CACHED_NONE};
-	return (struct message_cached){.key = own ? c->own : c->general, .kind = kind, .seconds = CACHED_SECONDS};
+	return cached;
 }
 
 /* It may have been done before we asked. */

@@ -43,9 +43,9 @@ struct case_ {
 	char *unit, *container;         /* or NULL */
 	struct message_library library; /* a copy; path empty if the slot is not known */
 	struct verdict verdict;
-	struct record_socket gated;        /* the socket whose packets wait for this case; cookie 0: none */
-	struct siphash_value general, own; /* keys, without and with the process */
-	bool has_key, has_own_key;
+	struct record_socket gated;   /* the socket whose packets wait for this case; cookie 0: none */
+	struct siphash_value general; /* the key without who verifies */
+	bool has_key;
 	bool leaf_alone;              /* a session that was resumed has kept no more: its issuers are remembered ones */
 	struct certificate **issuers; /* those, owned */
 	size_t issuers_count;

@@ -39,23 +39,27 @@ void dones_add(struct dones *dones, const struct record_id *id, uint64_t cookie,
 			      .cgroup = xstrdup(process->cgroup)};
 }
 
+static void process_give(const struct done *done, struct message_process *ret)
+{
+	ret->pid = done->pid;
+	ret->tid = done->tid;
+	ret->uid = done->uid;
+	ret->known = done->known;
+	ret->start_boottime_ns = done->start_boottime_ns;
+	snprintf(ret->exe, sizeof(ret->exe), "%s", done->exe);
+	snprintf(ret->user, sizeof(ret->user), "%s", done->user);
+	snprintf(ret->cgroup, sizeof(ret->cgroup), "%s", done->cgroup);
+}
+
 static void done_give(const struct done *done, struct message *answer)
 {
-	struct message_process *process = &answer->killed.process;
 	uint32_t token = answer->token;
 
 	message_begin(answer, MESSAGE_KILLED);
 	answer->token = token;
 	answer->number = done->number;
 	answer->killed.acted_ns = done->acted_ns;
-	process->pid = done->pid;
-	process->tid = done->tid;
-	process->uid = done->uid;
-	process->known = done->known;
-	process->start_boottime_ns = done->start_boottime_ns;
-	snprintf(process->exe, sizeof(process->exe), "%s", done->exe);
-	snprintf(process->user, sizeof(process->user), "%s", done->user);
-	snprintf(process->cgroup, sizeof(process->cgroup), "%s", done->cgroup);
+	process_give(done, &answer->killed.process);
 	snprintf(answer->text, sizeof(answer->text), "%s", done->text);
 }
 
@@ -87,6 +91,19 @@ bool dones_has(const struct dones *dones, const struct record_id *id, uint64_t c
 	for (size_t i = 0; i < DONE_MAX && dones->count; i++)
 		if (is_that(&dones->items[i], id, cookie))
 			return true;
+	return false;
+}
+
+bool dones_process(const struct dones *dones, const struct record_id *id, uint64_t cookie, struct message_process *ret)
+{
+	for (size_t i = 0; i < DONE_MAX && dones->count; i++) {
+		const struct done *done = &dones->items[i];
+
+		if (!is_that(done, id, cookie) || !done->known)
+			continue;
+		process_give(done, ret);
+		return true;
+	}
 	return false;
 }
 

@@ -28,6 +28,8 @@ void dones_add(struct dones *dones, const struct record_id *id, uint64_t cookie,
  * not told but forgotten. */
 bool dones_take(struct dones *dones, const struct record_id *id, uint64_t cookie, struct message *answer);
 bool dones_has(const struct dones *dones, const struct record_id *id, uint64_t cookie);
+/* Who the process was, as was found out before it was done; it may be gone by now. Nothing is forgotten. */
+bool dones_process(const struct dones *dones, const struct record_id *id, uint64_t cookie, struct message_process *ret);
 void dones_clear(struct dones *dones);
 
 #endif

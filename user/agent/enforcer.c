@@ -197,14 +197,6 @@ static void on_errand(void *context, const struct errand *errand, struct message
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
-/* So that all that can be late together does not make the others miss their time. */
-static uint32_t errand_wait_ms(const struct enforcer_options *options)
-{
-	uint32_t wait_ms = options->gate.timeout_ms / LATE_MOST;
-
-	return wait_ms < ERRAND_WAIT_MIN_MS ? ERRAND_WAIT_MIN_MS : wait_ms;
-}
-
 static int poll_new(struct enforcer *enforcer)
 {
 	const int watched[] = {gate_notices_fd(enforcer->gate), errands_fd(enforcer->errands)};
@@ -224,7 +216,7 @@ int enforcer_new(const struct probes *probes, const struct enforcer_options *opt
 
 	enforcer->poll = -1;
 	if (!err)
-		err = errands_new(errand_wait_ms(options), on_errand, enforcer, &enforcer->errands);
+		err = errands_new(errands_wait_ms(options->gate.timeout_ms), on_errand, enforcer, &enforcer->errands);
 	if (!err)
 		err = poll_new(enforcer);
 	if (err) {
@@ -301,7 +293,7 @@ void enforcer_policies(struct enforcer *enforcer, const struct policies *policie
 	size_t count = 0;
 
 	enforcer->policies = policies;
-	gate_cache_use(enforcer->gate, !idle, !idle);
+	gate_cache_use(enforcer->gate, !idle, !idle, !policies_ask_place(policies));
 	gate_cache_forget(enforcer->gate);
 	rule_numbers_clear(&enforcer->rules);
 	/* Before the gate may be turned off, which forgets whose verdict is still awaited. */
@@ -400,7 +392,9 @@ static void process_answer(struct enforcer *enforcer, const struct message_proce
 				      .kill = {.pid = process->pid,
 					       .tid = process->tid,
 					       .uid = process->uid,
-					       .start_boottime_ns = process->start_boottime_ns}};
+					       .start_boottime_ns = process->start_boottime_ns,
+					       .exec_id = process->exec_id,
+					       .cgroup_id = process->cgroup_id}};
 
 	errands_begin(enforcer->errands, &errand);
 }

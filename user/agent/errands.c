@@ -40,6 +40,13 @@ static int watch(int poll_fd, int fd)
 	return epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+uint32_t errands_wait_ms(uint32_t timeout_ms)
+{
+	uint32_t wait_ms = timeout_ms / LATE_MOST;
+
+	return wait_ms < ERRAND_WAIT_MIN_MS ? ERRAND_WAIT_MIN_MS : wait_ms;
+}
+
 int errands_new(uint32_t wait_ms, errand_told_fn told, void *context, struct errands **ret)
 {
 	struct errands *errands = xcalloc(1, sizeof(*errands));
@@ -170,6 +177,17 @@ static struct who_key key_of(const struct message_kill *kill)
 				.cgroup_id = kill->cgroup_id};
 }
 
+/* Whoever is asked about is often to be ended next. */
+static void who_remember(struct errands *errands, const struct errand *errand)
+{
+	const struct message_process *process = errand->tag == MESSAGE_PROCESS ? &errand->answer->process :
+										 &errand->answer->killed.process;
+	const struct who_key key = key_of(&errand->kill);
+
+	if (!errand->known)
+		whos_add(&errands->whos, &key, process, now_ns());
+}
+
 static void tell_done(struct errands *errands)
 {
 	struct work *work;
@@ -183,11 +201,7 @@ static void tell_done(struct errands *errands)
 		*at = errand->next;
 		errands->late -= is_late(errand);
 		errand->answer->token = errand->token;
-		if (errand->tag == MESSAGE_KILL && !errand->known) {
-			const struct who_key key = key_of(&errand->kill);
-
-			whos_add(&errands->whos, &key, &errand->answer->killed.process, now_ns());
-		}
+		who_remember(errands, errand);
 		errands->told(errands->context, errand, errand->answer, errand->told);
 		free(errand);
 	}

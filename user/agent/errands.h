@@ -28,7 +28,7 @@ struct errand {
 	enum errand_for cause;
 	uint32_t tag, token;      /* MESSAGE_PROCESS or MESSAGE_KILL; of the judge's question */
 	bool asked;               /* the judge waits for it */
-	struct message_kill kill; /* MESSAGE_PROCESS: pid, tid, uid and start */
+	struct message_kill kill; /* MESSAGE_PROCESS: what names the process */
 	struct gate_entry entry;  /* FOR_TIME */
 	enum gate_why why;        /* likewise */
 	int refused;              /* MESSAGE_KILL: nothing is to be done but to say whose it was, and why (static) */
@@ -47,6 +47,8 @@ typedef void (*errand_told_fn)(void *context, const struct errand *errand, struc
 
 struct errands;
 
+/* For errands_new: so that all that can be late together does not make others miss their time, after timeout_ms. */
+uint32_t errands_wait_ms(uint32_t timeout_ms);
 /* wait_ms: how long an outcome is waited for, and longer where the caller itself stood still. While n others are late, it is the
  * n+1st part of that. */
 int errands_new(uint32_t wait_ms, errand_told_fn told, void *context, struct errands **ret);

@@ -93,7 +93,7 @@ static bool has_key(const struct capture *capture)
 	       !(verify->flags & (VERIFY_TRUNCATED | VERIFY_LOST_CERT | VERIFY_UNREADABLE));
 }
 
-bool capture_key(const struct capture *capture, enum library_kind kind, const struct siphash_key *secret, bool with_process,
+bool capture_key(const struct capture *capture, enum library_kind kind, const struct siphash_key *secret,
 		 struct siphash_value *ret)
 {
 	struct siphash s;
@@ -104,8 +104,41 @@ bool capture_key(const struct capture *capture, enum library_kind kind, const st
 	verdict_key_facts(&s, &capture->verify, kind);
 	if (!lists_add(&s, capture))
 		return false;
-	if (with_process)
-		verdict_key_process(&s, &capture->verify);
+	*ret = siphash_end(&s);
+	return true;
+}
+
+void capture_key_process(const struct siphash_value *general, const struct record_verify *verify,
+			 const struct siphash_key *secret, struct siphash_value *ret)
+{
+	struct siphash s;
+
+	siphash_begin(&s, secret);
+	verdict_key_who(&s, general, KEY_BY_PROCESS, verify->uid);
+	verdict_key_process(&s, verify);
+	*ret = siphash_end(&s);
+}
+
+bool capture_key_exe(const struct siphash_value *general, uint32_t uid, const char *exe, const struct siphash_key *secret,
+		     struct siphash_value *ret)
+{
+	size_t end = strlen(exe);
+	struct siphash s;
+
+	if (exe[0] != '/')
+		return false;
+	siphash_begin(&s, secret);
+	verdict_key_who(&s, general, KEY_BY_EXE, uid);
+	while (end) {
+		size_t begin = end;
+
+		while (exe[begin - 1] != '/')
+			begin--;
+		if (begin == end || end - begin >= VERDICT_CHUNK)
+			return false;
+		part_add(&s, (const uint8_t *)exe + begin, end - begin);
+		end = begin - 1;
+	}
 	*ret = siphash_end(&s);
 	return true;
 }

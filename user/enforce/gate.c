@@ -272,8 +272,9 @@ void gate_cache_forget(struct gate *gate)
 	__atomic_fetch_add(&gate->kernel.switches->epoch, 1, __ATOMIC_SEQ_CST);
 }
 
-void gate_cache_use(struct gate *gate, bool on, bool remember)
+void gate_cache_use(struct gate *gate, bool on, bool remember, bool by_exe)
 {
+	gate->kernel.switches->by_exe = by_exe;
 	gate->kernel.switches->caching = on && gate->kernel.caching;
 	gate->kernel.switches->remembering = remember && gate->kernel.caching;
 }

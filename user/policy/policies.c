@@ -61,28 +61,30 @@ static void sort_problems(struct problems *problems, size_t from)
 		      sizeof(*problems->items), problem_compare);
 }
 
-static bool entries_ask_process(const struct entries *entries)
+static void entries_ask(struct policies *policies, const struct entries *entries)
 {
 	for (size_t i = 0; i < entries->count; i++)
 		for (size_t k = 0; k < entries->items[i].count; k++)
 			switch (entries->items[i].criteria[k].kind) {
-			case MATCH_EXE:
-			case MATCH_USER:
 			case MATCH_UNIT:
 			case MATCH_CONTAINER:
-				return true;
+				policies->ask_place = true;
+				__attribute__((fallthrough));
+			case MATCH_EXE:
+			case MATCH_USER:
+				policies->ask_process = true;
+				break;
 			default:
 				break;
 			}
-	return false;
 }
 
-static bool policy_asks_process(const struct policy *policy)
+static void policy_asks(struct policies *policies, const struct policy *policy)
 {
-	for (size_t i = 0; i < policy->rules_count; i++)
-		if (entries_ask_process(&policy->rules[i].match) || entries_ask_process(&policy->rules[i].except))
-			return true;
-	return false;
+	for (size_t i = 0; i < policy->rules_count; i++) {
+		entries_ask(policies, &policy->rules[i].match);
+		entries_ask(policies, &policy->rules[i].except);
+	}
 }
 
 int policies_parse(const struct policy_source *sources, size_t count, struct policies **ret, struct problems *problems)
@@ -104,7 +106,7 @@ int policies_parse(const struct policy_source *sources, size_t count, struct pol
 	if (problems->count != before)
 		return -EINVAL;
 	for (size_t i = 0; i < policies->count; i++)
-		policies->ask_process |= policy_asks_process(policies->items[i]);
+		policy_asks(policies, policies->items[i]);
 	needs_collect(policies);
 	moments_collect(policies);
 	policies->index = index_new(policies);
@@ -195,4 +197,9 @@ bool policies_kill(const struct policies *policies, bool audit_only, int64_t now
 bool policies_ask_process(const struct policies *policies)
 {
 	return policies->ask_process;
+}
+
+bool policies_ask_place(const struct policies *policies)
+{
+	return policies->ask_place;
 }

@@ -204,7 +204,7 @@ void policy_free(struct policy *policy);
 struct policies {
 	struct policy **items;
 	size_t count;
-	bool ask_process;
+	bool ask_process, ask_place;
 	struct policy_need *needs; /* of all of them, as policies_needs gives them */
 	size_t needs_count;
 	struct policy_moment *moments; /* in the order of the policies */
