@@ -1,4 +1,4 @@
-/* The path of the executable that this process runs, as /proc/PID/exe has it, for a key: see verdict_key.h.
+/* The path of the executable that this process runs, as /proc/PID/exe has it: a digest of it, for keys. See verdict_key.h.
  *
  * The kernel's walk, upwards: from the file's name to the root of its mount, on from where that is mounted, to the mount that
  * is mounted nowhere. What /proc shows an agent whose own root is elsewhere (chroot) is another path; then no key fits, and each verification is judged.
@@ -14,7 +14,7 @@ struct exe_walk {
 	struct siphash hash;
 	struct dentry *dentry;
 	struct mount *mount;
-	char *name; /* VERDICT_CHUNK bytes of the thread's draft */
+	char *name;    /* VERDICT_CHUNK bytes of the thread's draft */
 	__u64 deleted; /* and the name that tells so is still to come */
 	__u64 named;   /* no number: the verifier would follow it from turn to turn */
 	__u64 whole;   /* the root was reached */
@@ -59,24 +59,27 @@ static long exe_step(__u32 index, void *context)
 }
 
 /* False: it cannot be told. Global, so that the verifier looks at it once. */
-__noinline int exe_add(struct siphash *hash)
+__noinline int exe_digest(struct siphash_value *ret)
 {
+	struct siphash_key secret = gate.secret;
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct file *file = BPF_CORE_READ(task, mm, exe_file);
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct draft *draft = bpf_map_lookup_elem(&drafts, &thread);
 	struct exe_walk walk = {};
 
-	if (!hash || !file || !draft)
+	if (!ret || !file || !draft)
 		return false;
-	walk.hash = *hash;
+	siphash_begin(&walk.hash, &secret);
 	walk.dentry = BPF_CORE_READ(file, f_path.dentry);
 	walk.mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
 	walk.name = (char *)draft->words;
 	walk.deleted = !BPF_CORE_READ(file, f_path.dentry, d_hash.pprev);
 	bpf_loop(VERDICT_NAMES_MAX, exe_step, &walk, 0);
-	*hash = walk.hash;
-	return walk.whole && walk.named;
+	if (!walk.whole || !walk.named)
+		return false;
+	*ret = siphash_end(&walk.hash);
+	return true;
 }
 
 #endif

@@ -196,8 +196,8 @@ static __always_inline void finished_record(const struct record_head *head, cons
 	host_read(at, read_u64(ssl + at->ssl_param), draft);
 	if (!(flags & VERIFY_BARE))
 		session_list(at, ssl, draft);
-	if (keyed)
-		keys.made = chains_key(at, draft, &keys);
+	if (keyed && chains_key(at, draft, &keys))
+		keys_find(&keys);
 	if (verdict_apply(draft, &keys, false))
 		openssl_send(at, draft);
 	verify_end(head->id.pid_tgid);

@@ -224,8 +224,8 @@ static __always_inline bool gnutls_finish(struct pt_regs *ctx, const struct gnut
 	bool sent = false;
 
 	presented_list(at, auth_info, draft);
-	if (keyed)
-		keys.made = presented_key(at, auth_info, draft, &keys);
+	if (keyed && presented_key(at, auth_info, draft, &keys))
+		keys_find(&keys);
 	if (verdict_apply(draft, &keys, awaited)) {
 		if (can_reject && draft->flags & VERIFY_DENIED && !(draft->flags & VERIFY_NONE_YET)) {
 			PT_REGS_RC(ctx) = GNUTLS_CERTIFICATE_ERROR;

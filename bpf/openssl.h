@@ -340,8 +340,8 @@ static __always_inline void openssl_record(struct pt_regs *ctx, const struct rec
 	ssl_read_facts(at, ssl, received, draft);
 	host_read(at, read_u64(store_ctx + at->ctx_param), draft);
 	chains_list(at, store_ctx, draft);
-	if (keyed)
-		keys.made = chains_key(at, draft, &keys);
+	if (keyed && chains_key(at, draft, &keys))
+		keys_find(&keys);
 	if (verdict_apply(draft, &keys, false)) {
 		/* libssl ignores the answer if it was not asked to verify. */
 		if (can_reject && draft->flags & VERIFY_DENIED && draft->verify_mode & SSL_VERIFY_PEER) {

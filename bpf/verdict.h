@@ -151,28 +151,31 @@ static __always_inline bool cached_find(const struct siphash_value *key, struct 
 	return true;
 }
 
-/* Fills in what is cached. Global, like what it calls. */
+/* Fills in what is cached for them, if anything is. Global, like what it calls; and not called from further down, as the stacks of
+ * a chain of calls may together be no larger than one. */
 __noinline int keys_find(struct verdict_keys *keys)
 {
 	struct siphash_key secret = gate.secret;
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct draft *draft = bpf_map_lookup_elem(&drafts, &thread);
+	struct siphash_value own, exe = {};
 	__u32 by_exe = gate.by_exe;
-	struct siphash_value own;
 	struct siphash hash;
 
-	if (!keys || !draft)
-		return false;
-	if (cached_find(&keys->general, keys))
-		return true;
+	if (!keys || !draft || cached_find(&keys->general, keys))
+		return 0;
+	if (by_exe && !exe_digest(&exe))
+		return 0;
+	draft->record.exe = exe;
 	siphash_begin(&hash, &secret);
 	verdict_key_who(&hash, &keys->general, by_exe ? KEY_BY_EXE : KEY_BY_PROCESS, draft->record.uid);
-	if (!by_exe)
+	if (by_exe)
+		verdict_key_exe(&hash, &exe);
+	else
 		verdict_key_process(&hash, &draft->record);
-	else if (!exe_add(&hash))
-		return false;
 	own = siphash_end(&hash);
-	return cached_find(&own, keys);
+	cached_find(&own, keys);
+	return 0;
 }
 
 static __noinline bool keying_end(struct keying *k, const struct record_verify *record, struct verdict_keys *ret)
@@ -180,7 +183,7 @@ static __noinline bool keying_end(struct keying *k, const struct record_verify *
 	ret->general = siphash_end(&k->whole);
 	/* What a resumed session goes on with was not received now. */
 	ret->presented_bytes = record->flags & VERIFY_RESUMED ? 0 : k->presented_bytes;
-	keys_find(ret);
+	ret->made = true;
 	return yes();
 }
 

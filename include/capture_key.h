@@ -18,11 +18,14 @@ void capture_digest(const struct record_cert *record, const struct siphash_key *
 bool capture_key(const struct capture *capture, enum library_kind kind, const struct siphash_key *secret,
 		 struct siphash_value *ret);
 
-/* Of the same by that process alone; or by that user with that executable, as /proc/PID/exe names it. False: such a path has none.
- * The kernel makes the latter while gate_cache_use() says so. */
+/* Of the same by that process alone; or by that user with the executable of that digest. The kernel makes the latter while
+ * gate_cache_use() says so. */
 void capture_key_process(const struct siphash_value *general, const struct record_verify *verify,
 			 const struct siphash_key *secret, struct siphash_value *ret);
-bool capture_key_exe(const struct siphash_value *general, uint32_t uid, const char *exe, const struct siphash_key *secret,
-		     struct siphash_value *ret);
+void capture_key_exe(const struct siphash_value *general, uint32_t uid, const struct siphash_value *exe,
+		     const struct siphash_key *secret, struct siphash_value *ret);
+
+/* Of an executable's path, as /proc/PID/exe names it. False: such a path has none. */
+bool capture_exe_digest(const char *exe, const struct siphash_key *secret, struct siphash_value *ret);
 
 #endif

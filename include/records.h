@@ -9,6 +9,7 @@
 
 #include <linux/types.h>
 
+#include "siphash.h"
 #include "spread.h"
 
 enum {
@@ -111,22 +112,23 @@ struct record_socket {
 
 struct record_verify {
 	struct record_head head;
-	__u64 session;           /* address of the library's session object: names the connection within its process */
-	__u64 start_boottime_ns; /* of the process (thread group leader): with the pid, names the process for good */
-	__u64 exec_id;           /* changes when the process executes another program */
-	__u64 end_ktime_ns;      /* CLOCK_MONOTONIC at the function's return: latencies count from here */
-	__u64 cgroup_id;         /* of the process (cgroup v2) */
-	__u32 uid;               /* of the thread, in the initial user namespace */
-	__u32 flags;             /* enum verify_flags */
-	__s32 result;            /* what the function returned */
-	__s32 error;             /* OpenSSL: X509_STORE_CTX error; GnuTLS: the status bits */
-	__u32 verify_mode;       /* OpenSSL: SSL_VERIFY_* bits; GnuTLS: 0 */
-	__u8 role;               /* enum role */
-	__u8 presented;          /* certificates presented, at most PRESENTED_MAX */
-	__u8 chain;              /* certificates in the library's chain, at most CHAIN_MAX; 0 for GnuTLS, which keeps none */
-	__u8 certs;              /* RECORD_CERT records that follow with this id */
-	__u8 host_ip_len;        /* 4 or 16 if the application expects an address: then in host_ip */
-	__u8 bare;               /* enum bare_kind, with VERIFY_BARE */
+	__u64 session;            /* address of the library's session object: names the connection within its process */
+	__u64 start_boottime_ns;  /* of the process (thread group leader): with the pid, names the process for good */
+	__u64 exec_id;            /* changes when the process executes another program */
+	__u64 end_ktime_ns;       /* CLOCK_MONOTONIC at the function's return: latencies count from here */
+	__u64 cgroup_id;          /* of the process (cgroup v2) */
+	struct siphash_value exe; /* digest of its executable's path (verdict_key.h); zeros: not known */
+	__u32 uid;                /* of the thread, in the initial user namespace */
+	__u32 flags;              /* enum verify_flags */
+	__s32 result;             /* what the function returned */
+	__s32 error;              /* OpenSSL: X509_STORE_CTX error; GnuTLS: the status bits */
+	__u32 verify_mode;        /* OpenSSL: SSL_VERIFY_* bits; GnuTLS: 0 */
+	__u8 role;                /* enum role */
+	__u8 presented;           /* certificates presented, at most PRESENTED_MAX */
+	__u8 chain;       /* certificates in the library's chain, at most CHAIN_MAX; 0 for GnuTLS, which keeps none */
+	__u8 certs;       /* RECORD_CERT records that follow with this id */
+	__u8 host_ip_len; /* 4 or 16 if the application expects an address: then in host_ip */
+	__u8 bare;        /* enum bare_kind, with VERIFY_BARE */
 	__u8 pad[6];
 	__u8 host_ip[16];
 	char comm[COMM_BYTES];

@@ -19,6 +19,11 @@ struct siphash_value {
 	__u64 a, b;
 };
 
+static inline __attribute__((always_inline)) int siphash_same(const struct siphash_value *x, const struct siphash_value *y)
+{
+	return x->a == y->a && x->b == y->b;
+}
+
 #define SIPHASH_ROTATE(x, n) (((x) << (n)) | ((x) >> (64 - (n))))
 
 static inline __attribute__((always_inline)) void siphash_round(struct siphash *s)

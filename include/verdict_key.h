@@ -6,11 +6,10 @@
  * is over the record's facts, then the digests of what was presented and of the chain, in order; a chain entry that is the
  * same object as a presented one is its number.
  *
- * Where the verdict depends on who verifies, there is a second key, over that one and the user, and over the process or the
- * path of its executable. By the path a verdict is known to each process that executes the same, from its first connection on; but policies
- * may ask for more, and then it must be the process. The path is told from its end to its root, each name filled up with zeros to
- * VERDICT_CHUNK bytes, and is the one that the agent reads, in /proc/PID/exe: a verdict on what has been executed since goes to
- * the key of that.
+ * Where the verdict depends on who verifies, there is a second key, over that one and the user, and over the process or a
+ * digest of its executable's path. By the path a verdict is known to each process that executes the same, from its first
+ * connection on; but policies may ask for more, and then it must be the process. The path is told from its end to its root,
+ * each name filled up with zeros to VERDICT_CHUNK bytes. In the agent it is the one of which the verdict was made.
  *
  * Shared by BPF and user space. */
 #ifndef VERDICT_KEY_H
@@ -61,6 +60,12 @@ static inline __attribute__((always_inline)) void verdict_key_who(struct siphash
 	siphash_add(s, by | (__u64)uid << 32);
 	siphash_add(s, general->a);
 	siphash_add(s, general->b);
+}
+
+static inline __attribute__((always_inline)) void verdict_key_exe(struct siphash *s, const struct siphash_value *exe)
+{
+	siphash_add(s, exe->a);
+	siphash_add(s, exe->b);
 }
 
 static inline __attribute__((always_inline)) void verdict_key_process(struct siphash *s, const struct record_verify *record)

@@ -254,9 +254,10 @@ static inline struct siphash_value world_key_exe(const struct case_world *w, con
 						 const char *exe)
 {
 	struct capture *capture = world_capture(w, server_name, flags);
-	struct siphash_value general = world_key(w, server_name, flags), key;
+	struct siphash_value general = world_key(w, server_name, flags), digest, key;
 
-	assert_true(capture_key_exe(&general, capture->verify.uid, exe, &w->secret, &key));
+	assert_true(capture_exe_digest(exe, &w->secret, &digest));
+	capture_key_exe(&general, capture->verify.uid, &digest, &w->secret, &key);
 	capture_free(capture);
 	return key;
 }

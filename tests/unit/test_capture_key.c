@@ -212,6 +212,7 @@ static const struct {
 	FIELD(exec_id, PROCESS),
 	FIELD(end_ktime_ns, NEVER),
 	FIELD(cgroup_id, PROCESS),
+	FIELD(exe, NEVER),
 	FIELD(uid, PROCESS),
 	FIELD(flags, ELSEWHERE),
 	FIELD(result, ALWAYS),

@@ -26,12 +26,33 @@ static char *escaped_or_null(const char *text)
 	return text[0] ? text_escape(text, strlen(text)) : NULL;
 }
 
-void case_process(struct case_ *c, const struct message_process *process)
+/* What it executed when it verified, if that can be told. */
+static void exe_correct(const struct bench *bench, struct case_ *c)
+{
+	const struct siphash_value *then = &c->capture->verify.exe;
+	struct siphash_value now;
+	const char *exe;
+
+	if (!bench->secret || !bench->exes || (!then->a && !then->b))
+		return;
+	if (c->process.known && capture_exe_digest(c->process.exe, bench->secret, &now) && siphash_same(&now, then)) {
+		exes_add(bench->exes, then, c->process.exe);
+		return;
+	}
+	exe = exes_find(bench->exes, then);
+	if (!exe)
+		return;
+	snprintf(c->process.exe, sizeof(c->process.exe), "%s", exe);
+	c->process.known = 1;
+}
+
+void case_process(const struct bench *bench, struct case_ *c, const struct message_process *process)
 {
 	struct facts *facts = &c->decoded.facts;
 
 	message_process_copy(&c->process, process);
 	c->process_asked = true;
+	exe_correct(bench, c);
 	cgroup_read(c->process.cgroup, &c->place);
 	free(c->unit);
 	free(c->container);
@@ -86,7 +107,7 @@ void case_who(const struct bench *bench, struct case_ *c)
 		return;
 	message_begin(&message, MESSAGE_PROCESS);
 	if (who_remembered(bench, c, &message.process)) {
-		case_process(c, &message.process);
+		case_process(bench, c, &message.process);
 		return;
 	}
 	message_process_copy(&message.process, &c->process);
@@ -94,7 +115,7 @@ void case_who(const struct bench *bench, struct case_ *c)
 	message.process.cgroup_id = who_key(c).cgroup_id;
 	if (who_ended(bench, c, &message.process) ||
 	    (bench->ask(bench->context, &message) && message.tag == MESSAGE_PROCESS_IS)) {
-		case_process(c, &message.process);
+		case_process(bench, c, &message.process);
 		who_remember(bench, c);
 	}
 }
@@ -165,6 +186,20 @@ static void judge_lazily(const struct bench *bench, struct case_ *c, struct verd
 	policies_judge(bench->policies, facts, time(NULL), bench->audit_only, ret);
 }
 
+/* What was learned when the handshake ended, and may be gone by now: the socket is, if it was destroyed. */
+void case_inherit(const struct bench *bench, struct case_ *c, struct case_ *held)
+{
+	if (held->process_asked)
+		case_process(bench, c, &held->process);
+	if (held->result >= RESULT_KILLED) {
+		c->acted = held->acted;
+		c->result = held->result;
+		c->result_reason = TAKE_PTR(held->result_reason);
+		c->latency_verdict_us = held->latency_verdict_us;
+		c->latency_action_us = held->latency_action_us;
+	}
+}
+
 void case_judge(const struct bench *bench, struct case_ *c)
 {
 	verdict_clear(&c->verdict);
@@ -197,9 +232,15 @@ static bool own_key(const struct bench *bench, const struct case_ *c, struct sip
 {
 	const struct record_verify *verify = &c->capture->verify;
 
-	if (!policies_ask_place(bench->policies))
-		return c->process.known && capture_key_exe(&c->general, verify->uid, c->process.exe, bench->secret, ret);
-	capture_key_process(&c->general, verify, bench->secret, ret);
+	struct siphash_value exe;
+
+	if (policies_ask_place(bench->policies)) {
+		capture_key_process(&c->general, verify, bench->secret, ret);
+		return true;
+	}
+	if (!c->process.known || !capture_exe_digest(c->process.exe, bench->secret, &exe))
+		return false;
+	capture_key_exe(&c->general, verify->uid, &exe, bench->secret, ret);
 	return true;
 }
 
@@ -261,7 +302,7 @@ static void kill_ask(const struct bench *bench, struct case_ *c)
 	else
 		c->result = verify->flags & VERIFY_REJECTED ? RESULT_REJECTED : RESULT_KILLED;
 	if (!c->process_asked) {
-		case_process(c, &message.killed.process);
+		case_process(bench, c, &message.killed.process);
 		who_remember(bench, c);
 	}
 	if (message.killed.acted_ns > verify->end_ktime_ns)

@@ -8,6 +8,7 @@
 #include "decode.h"
 #include "done.h"
 #include "event.h"
+#include "exes.h"
 #include "issuers.h"
 #include "learned.h"
 #include "path.h"
@@ -21,6 +22,7 @@ struct bench {
 	const struct anchors *anchors;   /* or NULL */
 	struct issuers *issuers;         /* remembered; or NULL: none are */
 	struct whos *whos;               /* likewise */
+	struct exes *exes;               /* likewise */
 	struct dones *outcomes;          /* of kills that need not be asked for, or NULL */
 	const struct counters *counters;
 	struct sink *sink;
@@ -65,8 +67,12 @@ void case_free(struct case_ *c);
 
 /* Asks the warden who the process is, unless that is known. */
 void case_who(const struct bench *bench, struct case_ *c);
-/* What the warden says the process is. */
-void case_process(struct case_ *c, const struct message_process *process);
+/* What the warden says the process is: its executable may be gone with it, or another by now, and is then the one that has the
+ * digest which the probe made, if that is remembered. */
+void case_process(const struct bench *bench, struct case_ *c, const struct message_process *process);
+
+/* held: the same connection's, when its handshake ended: what was learned and done then. */
+void case_inherit(const struct bench *bench, struct case_ *c, struct case_ *held);
 
 void case_judge(const struct bench *bench, struct case_ *c);
 /* Asks for the end of the connection or of the process if the verdict says so, once for each; else lets it go if it is gated. A

@@ -48,6 +48,7 @@ struct judge {
 	struct deferreds deferred;
 	uint32_t token;
 	struct whos whos;
+	struct exes exes;
 	struct recall recall;
 	struct memory *memory; /* of what was verified, for policies that come later */
 	struct siphash_key secret;
@@ -296,20 +297,6 @@ static void case_hold(struct judge *judge, struct case_ *c)
 	holds_add(&judge->holds, c->process.pid, verify->session, now_ns(), c);
 }
 
-/* What was learned when the handshake ended, and may be gone by now: the socket is, if it was destroyed. */
-static void case_inherit(struct case_ *c, struct case_ *held)
-{
-	if (held->process_asked)
-		case_process(c, &held->process);
-	if (held->result >= RESULT_KILLED) {
-		c->acted = held->acted;
-		c->result = held->result;
-		c->result_reason = TAKE_PTR(held->result_reason);
-		c->latency_verdict_us = held->latency_verdict_us;
-		c->latency_action_us = held->latency_action_us;
-	}
-}
-
 static void on_capture(void *context, struct capture *capture)
 {
 	struct judge *judge = context;
@@ -326,7 +313,7 @@ static void on_capture(void *context, struct capture *capture)
 	if (!held && denied_hold(&judge->denied, c, now_ns()))
 		return;
 	if (held)
-		case_inherit(c, held);
+		case_inherit(&judge->bench, c, held);
 	case_judge(&judge->bench, c);
 	if (held && c->verdict.action < ACTION_KILL)
 		case_let_go(&judge->bench, held);
@@ -441,6 +428,7 @@ static int judge_end(struct judge *judge)
 	memory_free(judge->memory);
 	issuers_free(judge->bench.issuers);
 	whos_clear(&judge->whos);
+	exes_clear(&judge->exes);
 	denied_clear(&judge->denied);
 	return code;
 }
@@ -485,6 +473,7 @@ int judge_main(struct judge_setup *setup)
 	judge.memory = memory_new();
 	judge.bench.issuers = issuers_new();
 	judge.bench.whos = &judge.whos;
+	judge.bench.exes = &judge.exes;
 	judge.bench.outcomes = &judge.denied.outcomes;
 	if (setup->anchors_pem)
 		anchors_new(setup->anchors_pem, setup->anchors_len, &judge.in_force.system, &judge.anchors_skipped);

@@ -119,16 +119,25 @@ void capture_key_process(const struct siphash_value *general, const struct recor
 	*ret = siphash_end(&s);
 }
 
-bool capture_key_exe(const struct siphash_value *general, uint32_t uid, const char *exe, const struct siphash_key *secret,
-		     struct siphash_value *ret)
+void capture_key_exe(const struct siphash_value *general, uint32_t uid, const struct siphash_value *exe,
+		     const struct siphash_key *secret, struct siphash_value *ret)
+{
+	struct siphash s;
+
+	siphash_begin(&s, secret);
+	verdict_key_who(&s, general, KEY_BY_EXE, uid);
+	verdict_key_exe(&s, exe);
+	*ret = siphash_end(&s);
+}
+
+bool capture_exe_digest(const char *exe, const struct siphash_key *secret, struct siphash_value *ret)
 {
 	size_t end = strlen(exe);
 	struct siphash s;
 
-	if (exe[0] != '/')
+	if (exe[0] != '/' || !exe[1])
 		return false;
 	siphash_begin(&s, secret);
-	verdict_key_who(&s, general, KEY_BY_EXE, uid);
 	while (end) {
 		size_t begin = end;
 
