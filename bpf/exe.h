@@ -10,13 +10,14 @@
 static const char exe_deleted[] = " (deleted)";
 enum { EXE_NAME_MAX = VERDICT_CHUNK - sizeof(exe_deleted) }; /* with its NUL */
 
+/* What a turn changes, and what is looked at afterwards, must be one field: verifiers before 6.8 follow a single turn, and take what
+ * two of them do for impossible, which they then leave out. */
 struct exe_walk {
 	struct siphash hash;
 	struct dentry *dentry;
 	struct mount *mount;
 	char *name;    /* VERDICT_CHUNK bytes of the thread's draft */
 	__u64 deleted; /* and the name that tells so is still to come */
-	__u64 named;   /* no number: the verifier would follow it from turn to turn */
 	__u64 whole;   /* the root was reached */
 };
 
@@ -34,7 +35,6 @@ static __always_inline bool exe_name(struct exe_walk *walk, struct dentry *dentr
 	if (walk->deleted)
 		bpf_probe_read_kernel(walk->name + len - 1, sizeof(exe_deleted), exe_deleted);
 	walk->deleted = 0;
-	walk->named = 1;
 	for (int i = 0; i < VERDICT_CHUNK / 8; i++)
 		siphash_add(&hash, words[i]);
 	walk->hash = hash;
@@ -76,7 +76,7 @@ __noinline int exe_digest(struct siphash_value *ret)
 	walk.name = (char *)draft->words;
 	walk.deleted = !BPF_CORE_READ(file, f_path.dentry, d_hash.pprev);
 	bpf_loop(VERDICT_NAMES_MAX, exe_step, &walk, 0);
-	if (!walk.whole || !walk.named)
+	if (!walk.whole)
 		return false;
 	*ret = siphash_end(&walk.hash);
 	return true;
