@@ -1,8 +1,9 @@
 /* The path of the executable that this process runs, as /proc/PID/exe has it: a digest of it, for keys. See verdict_key.h.
  *
  * The kernel's walk, upwards: from the file's name to the root of its mount, on from where that is mounted, to the mount that
- * is mounted nowhere. What /proc shows an agent whose own root is elsewhere (chroot) is another path; then no key fits, and each verification is judged.
- * Names are read as they are: one that is changed at that moment, or longer than a chunk, gives no key that anybody has. */
+ * is mounted nowhere. What /proc shows an agent whose own root is elsewhere (chroot) is another path; then no key fits, and
+ * each verification is judged. Names are read as they are: one that is changed at that moment gives a digest that no path
+ * has, one that is too long gives none. */
 #ifndef EXE_H
 #define EXE_H
 

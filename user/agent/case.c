@@ -229,7 +229,6 @@ static bool is_whole(const struct facts *facts)
 static bool own_key(const struct bench *bench, const struct case_ *c, struct siphash_value *ret)
 {
 	const struct record_verify *verify = &c->capture->verify;
-
 	struct siphash_value exe;
 
 	if (policies_ask_place(bench->policies)) {
