@@ -38,6 +38,7 @@ struct event_verification {
 	uint64_t latency_action_us;  /* from the verification's end to the action's answer; 0 if none was asked */
 	uint64_t lost_before;        /* verifications known lost so far */
 	bool retroactive;            /* verified before the policy was loaded that is broken */
+	bool process_gone;           /* before it could be asked: unit and container are not known */
 	bool certificates;           /* with the DER of every certificate, if the line has room for all of them */
 };
 

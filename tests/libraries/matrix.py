@@ -134,9 +134,9 @@ def begin(env, suite, name, tls, leaf, ca):
 
 
 def check_place(event, suite, client):
-    """Of a process that has gone before it could be asked for, neither its program nor its container is known."""
-    if get(event, "process.executable"):
-        equal(event, "container.id", suite.container.id)
+    """Of a process that has gone before it could be asked for its container is not known."""
+    gone = get(event, "tlswarden.process_gone")
+    equal(event, "container.id", None if gone else suite.container.id)
     equal(event, "tlswarden.library.build_id", suite.build_ids[client.library])
     equal(event, "tlswarden.library.version", suite.versions[client.library])
 

@@ -312,11 +312,14 @@ static void what_was_verified_earlier_says_so(void **state)
 	sample_init(&s);
 	usual = write_and_parse(&s);
 	assert_null(at(usual, "tlswarden.retroactive"));
-	s.v.retroactive = true;
+	assert_null(at(usual, "tlswarden.process_gone"));
+	s.v.retroactive = s.v.process_gone = true;
 	object = write_and_parse(&s);
 	assert_true(json_object_get_boolean(at(object, "tlswarden.retroactive")));
-	assert_keys(object, "tlswarden",
-		    "role library verify chain socket violations policy action retroactive latency_us lost_before");
+	assert_true(json_object_get_boolean(at(object, "tlswarden.process_gone")));
+	assert_keys(
+		object, "tlswarden",
+		"role library verify chain socket violations policy action retroactive process_gone latency_us lost_before");
 }
 
 static void unparsed_leaf_is_known_by_its_hash(void **state)

@@ -256,6 +256,7 @@ static void who_has_gone(void **state)
 		gone = acted_by(excepted, NULL);
 		assert_int_equal(gone->verdict.count, 0);
 		assert_string_equal(gone->decoded.facts.exe, excepted);
+		assert_true(!gone->process.known && seen->process.known);
 		other = acted_by("/usr/bin/curl", NULL);
 		assert_int_equal(other->verdict.count, 1);
 		assert_null(other->decoded.facts.exe);
@@ -266,9 +267,10 @@ static void who_has_gone(void **state)
 static void who_has_executed_something_else(void **state)
 {
 	const struct siphash_value key = world_key_exe(w, "bad.test", VERIFY_GATED, "/usr/bin/curl");
-	CLEANUP_CASE struct case_ *curl = acted_by("/usr/bin/curl", "/usr/bin/curl"), *c = NULL;
+	CLEANUP_CASE struct case_ *seen = acted_by("/usr/bin/curl", "/usr/bin/curl"), *c = NULL;
 
 	(void)state;
+	assert_int_equal(seen->verdict.count, 1);
 	c = acted_by("/usr/bin/curl", "/opt/lab/probe");
 	assert_string_equal(c->decoded.facts.exe, "/usr/bin/curl");
 	world_expect_kill(w, CACHED_DENY, &key);
@@ -281,6 +283,7 @@ static void what_was_executed_is_not_known(void **state)
 	CLEANUP_CASE struct case_ *c = acted_by("/usr/bin/curl", "/opt/lab/probe"), *gone = NULL;
 
 	(void)state;
+	assert_int_equal(c->verdict.count, 0);
 	world_expect_release(w, CACHED_QUIET, &key);
 	gone = acted_by("/usr/bin/curl", NULL);
 	assert_int_equal(gone->verdict.count, 1);

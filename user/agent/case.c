@@ -35,13 +35,11 @@ static void exe_correct(const struct bench *bench, struct case_ *c)
 
 	if (!bench->secret || !bench->exes || (!then->a && !then->b))
 		return;
-	if (c->process.known && capture_exe_digest(c->process.exe, bench->secret, &now))
+	if (capture_exe_digest(c->process.exe, bench->secret, &now))
 		exes_add(bench->exes, &now, c->process.exe);
 	exe = exes_find(bench->exes, then);
-	if (!exe)
-		return;
-	snprintf(c->process.exe, sizeof(c->process.exe), "%s", exe);
-	c->process.known = 1;
+	if (exe)
+		snprintf(c->process.exe, sizeof(c->process.exe), "%s", exe);
 }
 
 void case_process(const struct bench *bench, struct case_ *c, const struct message_process *process)
@@ -56,7 +54,7 @@ void case_process(const struct bench *bench, struct case_ *c, const struct messa
 	free(c->container);
 	c->unit = escaped_or_null(c->place.unit);
 	c->container = escaped_or_null(c->place.container);
-	facts->exe = c->process.known ? c->process.exe : NULL;
+	facts->exe = c->process.exe[0] ? c->process.exe : NULL;
 	facts->user = c->process.user[0] ? c->process.user : NULL;
 	facts->unit = c->unit;
 	facts->container = c->container;
@@ -235,7 +233,7 @@ static bool own_key(const struct bench *bench, const struct case_ *c, struct sip
 		capture_key_process(&c->general, verify, bench->secret, ret);
 		return true;
 	}
-	if (!c->process.known || !capture_exe_digest(c->process.exe, bench->secret, &exe))
+	if (!capture_exe_digest(c->process.exe, bench->secret, &exe))
 		return false;
 	capture_key_exe(&c->general, verify->uid, &exe, bench->secret, ret);
 	return true;
@@ -408,7 +406,7 @@ bool case_tell(const struct bench *bench, struct case_ *c)
 		.context =
 			{
 				.pid = c->process.pid,
-				.exe = c->process.known ? c->process.exe : NULL,
+				.exe = c->decoded.facts.exe,
 				.unit = c->place.unit[0] ? c->place.unit : NULL,
 				.container = c->place.container[0] ? c->place.container : NULL,
 				.comm = c->decoded.comm,
@@ -427,6 +425,7 @@ bool case_tell(const struct bench *bench, struct case_ *c)
 		.latency_action_us = c->latency_action_us,
 		.lost_before = bench->counters->lost_verify + bench->counters->lost_call,
 		.retroactive = c->retroactive,
+		.process_gone = c->process_asked && !c->process.known,
 		.certificates = bench->certificates,
 	};
 	return sink_verification(bench->sink, &event);

@@ -39,7 +39,8 @@ struct bench {
 struct case_ {
 	struct capture *capture; /* owned */
 	struct decoded decoded;
-	struct message_process process; /* pid, start, uid; the rest once process_asked */
+	/* pid, start, uid; the rest once process_asked. exe: what it executed then, also of one that has gone; or empty */
+	struct message_process process;
 	bool process_asked;
 	struct cgroup_place place;      /* as its cgroup is named; the facts have the same, escaped */
 	char *unit, *container;         /* or NULL */

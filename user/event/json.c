@@ -282,6 +282,8 @@ static struct json *tlswarden_block(const struct event_verification *v)
 	object_child(own, "action", action_block(v));
 	if (v->retroactive)
 		object_flag(own, "retroactive", true);
+	if (v->process_gone)
+		object_flag(own, "process_gone", true);
 	object_count(latency, "verdict", v->latency_verdict_us);
 	if (v->latency_action_us)
 		object_count(latency, "action", v->latency_action_us);
