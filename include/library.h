@@ -47,10 +47,11 @@ struct library_answer {
 #define LIBRARY_NOT_CONCERNED "it has none of the functions that verify certificates"
 
 /* Asks the ELF file open at fd, whose mapping is made from it: a child process of its own, without privilege, network or
- * files, killed after ASK_TIMEOUT_MS. *ret is set also when parts is 0; its reason then says why. -ETIMEDOUT: it did not
- * end; -EPROTO: it died or gave nonsense; other -errno: it could not be started. The caller keeps fd, and must not let
- * another thread reap the child. /proc/self/exe must answer the command `ask-library` with library_answer_main. */
-enum { ASK_TIMEOUT_MS = 3000 };
+ * files, killed after ASK_TIMEOUT_MS, to which is added what it had to wait for a processor, up to ASK_WAITED_MAX_MS. *ret
+ * is set also when parts is 0; its reason then says why. -ETIMEDOUT: it did not end; -EPROTO: it died or gave nonsense;
+ * other -errno: it could not be started. The caller keeps fd, and must not let another thread reap the child.
+ * /proc/self/exe must answer the command `ask-library` with library_answer_main. */
+enum { ASK_TIMEOUT_MS = 3000, ASK_WAITED_MAX_MS = 60000 };
 int library_ask(int fd, struct library_answer *ret);
 
 /* The layout of a libcrypto with its libssl (or of a file that is both, given twice). */

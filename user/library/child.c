@@ -2,7 +2,8 @@
  * confine.c), waits for its answer with a deadline, ends and reaps it.
  *
  * Trusts nothing that comes back: exactly one answer of exactly the right size from a process that ended well. Bounds:
- * ASK_TIMEOUT_MS for the whole of it; the child never outlives child_answer.
+ * ASK_TIMEOUT_MS for the whole of it, without what it waited for a processor, which is not its fault, and at most
+ * ASK_WAITED_MAX_MS of that; the child never outlives child_answer.
  */
 #include "child.h"
 
@@ -20,7 +21,11 @@
 #include "library.h"
 #include "util.h"
 
-enum { OUT_OF_THE_WAY = 16 /* descriptors are moved here first, so that none overwrites another */ };
+enum {
+	OUT_OF_THE_WAY = 16, /* descriptors are moved here first, so that none overwrites another */
+	SCHEDSTAT_MAX = 256, /* three numbers */
+	NS_PER_MS = 1000000,
+};
 
 static int64_t now_ms(void)
 {
@@ -79,8 +84,24 @@ int child_start(const char *command, const char *argument, int file, struct chil
 	return 0;
 }
 
+/* How long it has waited for a processor, up to when it had one last: the second number of its schedstat, in ns. 0 where that is
+ * not to be had. */
+static int64_t waited_ms(pid_t pid)
+{
+	char path[32], *text CLEANUP_FREE = NULL, *rest;
+	int64_t ms;
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
+	if (file_read(path, SCHEDSTAT_MAX, &text, &len) < 0)
+		return 0;
+	(void)strtoull(text, &rest, 10);
+	ms = (int64_t)(strtoull(rest, NULL, 10) / NS_PER_MS);
+	return ms < ASK_WAITED_MAX_MS ? ms : ASK_WAITED_MAX_MS;
+}
+
 /* One answer and then the end of the pipe, or -EPROTO; -ETIMEDOUT at the deadline. room: one byte more than an answer. */
-static int answer_read(int pipe_fd, char *room, size_t size)
+static int answer_read(pid_t pid, int pipe_fd, char *room, size_t size)
 {
 	int64_t deadline = now_ms() + ASK_TIMEOUT_MS;
 	size_t len = 0;
@@ -91,6 +112,8 @@ static int answer_read(int pipe_fd, char *room, size_t size)
 		ssize_t got;
 		int r;
 
+		if (left <= 0)
+			left += waited_ms(pid);
 		if (left <= 0)
 			return -ETIMEDOUT;
 		r = poll(&ready, 1, (int)left);
@@ -133,7 +156,7 @@ int child_answer(struct child *child, void *ret_answer, size_t size)
 {
 	CLEANUP_CLOSE int go = child->go, answer = child->answer;
 	char *room CLEANUP_FREE = xcalloc(1, size + 1);
-	int r = send(go, "", 1, MSG_NOSIGNAL) == 1 ? answer_read(answer, room, size) : -errno;
+	int r = send(go, "", 1, MSG_NOSIGNAL) == 1 ? answer_read(child->pid, answer, room, size) : -errno;
 	int ended = child_end(child->pid);
 
 	*child = (struct child){.go = -1, .answer = -1};

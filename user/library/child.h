@@ -21,7 +21,8 @@ struct child {
 int child_start(const char *command, const char *argument, int file, struct child *ret);
 
 /* Lets it begin, waits for an answer of exactly size bytes, and ends and reaps it in any case. -ETIMEDOUT: not within
- * ASK_TIMEOUT_MS; -EPROTO: it died, or did not answer so; another -errno. Only with 0 anything is written to ret_answer. */
+ * ASK_TIMEOUT_MS, not counting up to ASK_WAITED_MAX_MS that it waited for a processor; -EPROTO: it died, or did not answer so;
+ * another -errno. Only with 0 anything is written to ret_answer. */
 int child_answer(struct child *child, void *ret_answer, size_t size);
 
 #endif
